@@ -1,0 +1,85 @@
+"""Tenants, the people and keys that act for them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+
+from core.models import UUIDModel
+
+
+class RateTier(models.TextChoices):
+    STANDARD = "standard", "Standard: 100 a minute, burst 20"
+    PREMIUM = "premium", "Premium: 1,000 a minute, burst 100"
+    ENTERPRISE = "enterprise", "Enterprise: 10,000 a minute, burst 500"
+
+
+class ImportLevel(models.TextChoices):
+    LENIENT = "lenient", "Lenient: faults are read as CACAO.md 13.3 says and reported"
+    STRICT = "strict", "Strict: such faults refuse the playbook"
+
+
+class Tenant(UUIDModel):
+    """An organisation. Everything else belongs to exactly one; tenants never see each other."""
+
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    rate_tier = models.CharField(max_length=16, choices=RateTier, default="standard")
+    import_level = models.CharField(max_length=16, choices=ImportLevel, default="lenient")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email__iexact=username)
+
+
+class User(UUIDModel, AbstractBaseUser, PermissionsMixin):
+    """A person. ``role`` is a name of ``accounts.permissions.ROLES``."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="users", null=True, blank=True)
+    email = models.EmailField(max_length=254)
+    name = models.CharField(max_length=200, blank=True)
+    role = models.CharField(max_length=64, default="viewer")
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False, help_text="May log in to this admin.")
+    created_at = models.DateTimeField()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(Lower("email"), name="one_user_per_email"),)
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class ApiKey(UUIDModel):
+    """A key of a program. Only its SHA-256 is stored; ``prefix`` is shown so that people can tell keys apart."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_keys")
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=200)
+    prefix = models.CharField(max_length=24)
+    digest = models.CharField(max_length=64, unique=True)
+    scopes: models.JSONField[list[str], list[str]] = models.JSONField(
+        default=list, blank=True, help_text="Permissions the key is limited to; empty: all of its owner's."
+    )
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}...)"

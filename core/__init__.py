@@ -1,0 +1,1 @@
+"""What every app stands on: errors, base models, actors, the strict JSON reader. No domain noun lives here."""

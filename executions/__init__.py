@@ -1,0 +1,1 @@
+"""Executions: one run of one playbook version, durable step by step."""

@@ -1,0 +1,1 @@
+"""Questions to people: opened by an execution, answered once."""

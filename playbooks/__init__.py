@@ -1,0 +1,1 @@
+"""Playbooks: what may be run. A version never changes once used."""

@@ -1,0 +1,1 @@
+"""The playbook language: read, checked, compiled, written. Pure: no clock, no row, no random number."""

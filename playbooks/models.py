@@ -1,0 +1,115 @@
+"""Stored playbooks, their versions, what starts them, and the assets they are run on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from core.models import UUIDModel
+
+
+class Playbook(UUIDModel):
+    """A playbook through all its versions. The columns beside the ids are those of the latest version."""
+
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="playbooks")
+    slug = models.CharField(max_length=128, help_text="Named pb-<slug> in the S4E API.")
+    cacao_id = models.CharField(max_length=300, help_text="Named so in the SOARCA API: playbook--<uuid>.")
+    name = models.CharField(max_length=1000)
+    description = models.TextField(blank=True)
+    dialect = models.CharField(max_length=16)  # of the latest version: cacao, s4e
+    version_label = models.CharField(max_length=100, blank=True)
+    trigger: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    tags = ArrayField(models.TextField(), default=list, blank=True)
+    step_count = models.PositiveIntegerField(default=0)
+    is_enabled = models.BooleanField(default=True, help_text="A disabled playbook is listed and read, but not run.")
+    archived_at = models.DateTimeField(null=True, blank=True)
+    is_listed = models.BooleanField(
+        default=True, help_text="Off for a playbook that was sent along with its trigger and is not kept."
+    )
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("tenant", "slug"), condition=models.Q(archived_at=None, is_listed=True), name="one_playbook_per_slug"
+            ),
+            models.UniqueConstraint(
+                fields=("tenant", "cacao_id"),
+                condition=models.Q(archived_at=None, is_listed=True),
+                name="one_playbook_per_cacao_id",
+            ),
+        )
+        indexes = (models.Index(fields=("tenant", "-created_at", "id"), name="playbook_newest"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PlaybookVersion(UUIDModel):
+    """One version: the document as given and the workflow it was compiled to. Its content never changes.
+
+    A trigger of the database refuses an UPDATE of the content.
+    """
+
+    playbook = models.ForeignKey(Playbook, on_delete=models.PROTECT, related_name="versions")
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+")
+    number = models.PositiveIntegerField()
+    label = models.CharField(max_length=100)  # S4E: "1.2.0"; CACAO: its `modified`
+    dialect = models.CharField(max_length=16)
+    document = models.BinaryField()  # the octets as received; sealed when `is_sealed`
+    is_sealed = models.BooleanField(default=False)  # it holds literal secrets, so it is encrypted at rest
+    jcs_digest = models.CharField(max_length=64)
+    workflow: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField()
+    engine_version = models.PositiveSmallIntegerField(default=1)
+    findings: models.JSONField[list[Any], list[Any]] = models.JSONField(default=list)
+    is_strict = models.BooleanField(default=True)
+    valid_from = models.DateTimeField(null=True)
+    valid_until = models.DateTimeField(null=True)
+    is_revoked = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("playbook", "number"), name="one_version_per_number"),
+            models.UniqueConstraint(
+                fields=("playbook", "label"), condition=models.Q(dialect="cacao"), name="one_version_per_modified"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.playbook_id} {self.label}"
+
+
+class Trigger(UUIDModel):
+    """A stored rule that starts executions by itself."""
+
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="triggers")
+    playbook = models.ForeignKey(Playbook, on_delete=models.CASCADE, related_name="triggers")
+    event = models.CharField(max_length=64)
+    conditions: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
+    cron = models.CharField(max_length=100, blank=True)
+    is_enabled = models.BooleanField(default=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("tenant", "event"), name="trigger_by_event"),)
+
+    def __str__(self) -> str:
+        return f"{self.event} starts {self.playbook_id}"
+
+
+class Asset(UUIDModel):
+    """Something a playbook can be run on (S4E ``target_asset_id``)."""
+
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="assets")
+    reference = models.CharField(max_length=128, help_text="For instance a-1001.")
+    data: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("tenant", "reference"), name="one_asset_per_reference"),)
+
+    def __str__(self) -> str:
+        return self.reference
