@@ -139,7 +139,6 @@ class Step:
     on_completion: str | None = None
     on_success: str | None = None
     on_failure: str | None = None
-    #: The branch this step is in ends before that step (D14): an edge to it closes the scope.
     # action
     commands: tuple[Command, ...] = ()
     agent: str | None = None  # id in Workflow.agents
@@ -147,6 +146,8 @@ class Step:
     in_args: tuple[str, ...] = ()
     out_args: tuple[str, ...] = ()
     outputs: tuple[OutputMapping, ...] = ()
+    #: own variables that are also written outside, because other steps read them (variable-promoted, 13.3)
+    promoted: frozenset[str] = frozenset()
     operation: Operation | None = None
     question: Question | None = None
     wait: timedelta | None = None  # StepType.DELAY
