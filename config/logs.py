@@ -1,0 +1,32 @@
+"""One event, one line: whatever a value holds, it cannot forge a second line or drive a terminal (SEC-14)."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+LONGEST = 8_192
+#: C0 and C1 controls, line separators, and the characters that turn the reading direction
+FORBIDDEN = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+
+
+def one_line(text: str) -> str:
+    """Return the text with controls written out, cut at LONGEST characters."""
+    cut = text if len(text) <= LONGEST else text[:LONGEST] + f"... ({len(text)} characters)"
+    return cut.translate(FORBIDDEN)
+
+
+class OneLine(logging.Formatter):
+    """``2026-01-31T12:00:00.123Z INFO executions.tasks: message``; a traceback follows on the same line."""
+
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
+        text = record.getMessage()
+        if record.exc_info:
+            text += " | " + self.formatException(record.exc_info)
+        return f"{stamp}.{int(record.msecs):03d}Z {record.levelname} {record.name}: {one_line(text)}"

@@ -1,0 +1,26 @@
+"""Which file answers which path: probes, the documentation of the API, the admin, and the API itself."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from config import health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+]
+if settings.SALLYPORT_DOCS:
+    urlpatterns += [
+        path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+        path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    ]
+if settings.SALLYPORT_ADMIN:
+    urlpatterns += [path("admin/", admin.site.urls)]
+if find_spec("api.urls"):
+    urlpatterns += [path("", include("api.urls"))]

@@ -1,0 +1,10 @@
+"""The WSGI application: ordinary HTTP, run on a pool of threads inside ``config.asgi``."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+application = get_wsgi_application()

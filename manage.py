@@ -1,0 +1,14 @@
+#!/usr/bin/env python3
+"""`python3 manage.py up` runs everything, `python3 manage.py test` tests everything."""
+import os
+import sys
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from config.bootstrap import enter
+
+    enter(sys.argv)  # standard library only; starts this script again inside its own environment where needed
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
