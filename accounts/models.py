@@ -83,3 +83,34 @@ class ApiKey(UUIDModel):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}...)"
+
+
+class LoginCounter(models.Model):
+    """Failed logins of one e-mail address from one client address, of one address, or of one account, in one minute.
+
+    Rows in PostgreSQL, so that emptying Redis resets nothing (SEC-33). ``subject`` is a digest: no list of who was
+    attacked from where is kept.
+    """
+
+    subject = models.CharField(max_length=64, primary_key=True)
+    window_started_at = models.DateTimeField()
+    failures = models.PositiveIntegerField(default=0)
+    succeeded_at = models.DateTimeField(null=True, help_text="Last good login of this pair of account and address.")
+
+    class Meta:
+        indexes = (models.Index(fields=("window_started_at",), name="login_counter_age"),)
+
+    def __str__(self) -> str:
+        return f"{self.failures} failures since {self.window_started_at}"
+
+
+class FirstToken(UUIDModel):
+    """The token by which the first administrator is made, once. Only its SHA-256 is stored (SEC-34)."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"First token of {self.created_at}"
