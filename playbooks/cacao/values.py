@@ -52,7 +52,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def known_type(name: str) -> bool:
-    """Return whether ``name`` is a type of CACAO's vocabulary. Synonyms (D22) are not: they are read, with a warning."""
+    """Return whether ``name`` is a type of CACAO's vocabulary; synonyms (D22) are read too, but are not of it."""
     return name in _READERS or name == "dictionary"
 
 
