@@ -23,6 +23,13 @@ class Playbook(UUIDModel):
     trigger: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     tags = ArrayField(models.TextField(), default=list, blank=True)
     step_count = models.PositiveIntegerField(default=0)
+    derived_from = ArrayField(models.TextField(), default=list, blank=True, help_text="CACAO ids it is a copy of.")
+    starts = ArrayField(
+        models.TextField(), default=list, blank=True, help_text="CACAO ids of the playbooks its latest version starts."
+    )
+    stop_on_failure = models.BooleanField(
+        default=False, help_text="Follow on_completion after success only, as SOARCA does."
+    )
     is_enabled = models.BooleanField(default=True, help_text="A disabled playbook is listed and read, but not run.")
     archived_at = models.DateTimeField(null=True, blank=True)
     is_listed = models.BooleanField(
@@ -61,13 +68,19 @@ class PlaybookVersion(UUIDModel):
     dialect = models.CharField(max_length=16)
     document = models.BinaryField()  # the octets as received; sealed when `is_sealed`
     is_sealed = models.BooleanField(default=False)  # it holds literal secrets, so it is encrypted at rest
+    #: JSON Pointers to the literal secrets in the document
+    secret_pointers = ArrayField(models.TextField(), default=list, blank=True)
+    #: signature objects that came after the version was stored (CACAO.md D30); an export gives them back
+    added_signatures: models.JSONField[list[Any], list[Any]] = models.JSONField(default=list, blank=True)
     jcs_digest = models.CharField(max_length=64)
     workflow: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField()
     engine_version = models.PositiveSmallIntegerField(default=1)
     findings: models.JSONField[list[Any], list[Any]] = models.JSONField(default=list)
     is_strict = models.BooleanField(default=True)
-    valid_from = models.DateTimeField(null=True)
-    valid_until = models.DateTimeField(null=True)
+    #: what orders the versions: CACAO's `modified`, else when it was stored
+    modified_at = models.DateTimeField()
+    valid_from = models.DateTimeField(null=True, blank=True)
+    valid_until = models.DateTimeField(null=True, blank=True)
     is_revoked = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=300, blank=True)

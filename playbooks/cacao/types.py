@@ -139,6 +139,9 @@ class Step:
     on_completion: str | None = None
     on_success: str | None = None
     on_failure: str | None = None
+    #: the failure reasons that on_failure takes up, all others go the way of a step without one; empty: every reason.
+    #: S4E: on_rejected is for a rejection, not for an approval that expired.
+    on_failure_reasons: frozenset[str] = frozenset()
     # action
     commands: tuple[Command, ...] = ()
     agent: str | None = None  # id in Workflow.agents
@@ -187,6 +190,8 @@ class Workflow:
     #: id -> authentication object WITHOUT its secrets; the secrets are kept apart, encrypted (SEC-17).
     authentication: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timeout: timedelta | None = None
+    #: S4E: declared inputs by name, as the author wrote them: {"type", "required", "default", "description"}
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
