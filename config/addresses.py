@@ -36,7 +36,7 @@ def database(url: str, password: str | None) -> dict[str, Any]:
 def redis(url: str) -> str:
     """Return the URL in redis-py's form, refusing what it would refuse later."""
     parts = _split(url, "REDIS_URL", {"redis", "rediss", "unix"}, REDIS_FORM)
-    if parts.scheme == "unix" and not parts.path or parts.scheme != "unix" and not parts.hostname:
+    if not (parts.path if parts.scheme == "unix" else parts.hostname):
         raise Refused("REDIS_URL", REDIS_FORM)
     return url
 

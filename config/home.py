@@ -38,6 +38,11 @@ def kept_secret(name: str) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
+def kept_name() -> str:
+    """Return the name of this home: sixteen hexadecimal digits, made once. Another home at this path has another."""
+    return hashlib.sha256(kept_secret("home_id").encode()).hexdigest()[:16]
+
+
 def write_private(path: Path, content: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
