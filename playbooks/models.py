@@ -41,7 +41,9 @@ class Playbook(UUIDModel):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                fields=("tenant", "slug"), condition=models.Q(archived_at=None, is_listed=True), name="one_playbook_per_slug"
+                fields=("tenant", "slug"),
+                condition=models.Q(archived_at=None, is_listed=True),
+                name="one_playbook_per_slug",
             ),
             models.UniqueConstraint(
                 fields=("tenant", "cacao_id"),

@@ -1,0 +1,245 @@
+"""Reading stored playbooks. Every query begins with a tenant or with an object that was found through one."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import Tenant
+from core import strict_json
+from core.errors import FieldError, Invalid, NotFound
+from core.secrets import Secret
+from playbooks import sealing
+from playbooks.cacao import stored
+from playbooks.cacao.types import Workflow
+from playbooks.models import Asset, Playbook, PlaybookVersion, Trigger
+from playbooks.timestamps import instant_of
+
+CACHED_WORKFLOWS = 256
+Row = TypeVar("Row")
+
+
+class PlaybookNotFound(NotFound):
+    code = "playbook_not_found"
+
+
+class AssetNotFound(NotFound):
+    code = "asset_not_found"
+
+
+class InputInvalid(Invalid):
+    """What a start gave does not fit the declared inputs."""
+
+    code = "input_invalid"
+
+
+def list_playbooks(tenant: Tenant) -> QuerySet[Playbook]:
+    """The tenant's playbooks, the newest first."""
+    return Playbook.objects.filter(tenant=tenant, is_listed=True, archived_at=None).order_by("-created_at", "id")
+
+
+def search(playbooks: QuerySet[Playbook], text: str) -> QuerySet[Playbook]:
+    """Those whose name or description holds ``text``; case does not matter and no character is special."""
+    return playbooks.filter(Q(name__icontains=text) | Q(description__icontains=text))
+
+
+def get_by_slug(tenant: Tenant, slug: str) -> Playbook:
+    return _found(list_playbooks(tenant).filter(slug=slug).first())
+
+
+def get_by_cacao_id(tenant: Tenant, cacao_id: str) -> Playbook:
+    return _found(find_by_cacao_id(tenant, cacao_id))
+
+
+def find_by_cacao_id(tenant: Tenant, cacao_id: str, *, lock: bool = False) -> Playbook | None:
+    """Return the playbook of that id; the UUID in it may be written in either case."""
+    found = list_playbooks(tenant).filter(cacao_id__iexact=cacao_id)
+    return (found.select_for_update() if lock else found).first()
+
+
+def latest_version(playbook: Playbook) -> PlaybookVersion:
+    """Return the version with the greatest `modified`, without its large columns."""
+    versions = playbook.versions.defer("document", "workflow", "findings")
+    return _found(versions.order_by("-modified_at", "-number").first())
+
+
+def get_version(playbook: Playbook, label: str) -> PlaybookVersion:
+    """Return the version of that label; for CACAO its `modified`, compared as an instant."""
+    versions = list(playbook.versions.defer("document", "workflow", "findings").order_by("-number"))
+    wanted = instant_of(label)
+    for version in versions:
+        if version.label == label or (wanted is not None and instant_of(version.label) == wanted):
+            return version
+    raise PlaybookNotFound(f"There is no version {label!r} of {playbook.cacao_id}.")
+
+
+def get_version_by_id(tenant: Tenant, version_id: UUID) -> PlaybookVersion:
+    versions = PlaybookVersion.objects.filter(tenant=tenant).defer("document", "workflow", "findings")
+    return _found(versions.select_related("playbook").filter(pk=version_id).first())
+
+
+class _Workflows:
+    """Compiled workflows by version. They are frozen and versions do not change, so nothing is ever stale."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[UUID, Workflow] = OrderedDict()
+
+    def get(self, version_id: UUID) -> Workflow | None:
+        with self._lock:
+            found = self._kept.get(version_id)
+            if found is not None:
+                self._kept.move_to_end(version_id)
+            return found
+
+    def put(self, version_id: UUID, workflow: Workflow) -> None:
+        with self._lock:
+            self._kept[version_id] = workflow
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+
+
+_workflows = _Workflows(CACHED_WORKFLOWS)
+
+
+def workflow_of(version: PlaybookVersion) -> Workflow:
+    """Return the compiled workflow of a version; the last 256 are kept in each process."""
+    return workflow_by_id(version.pk)
+
+
+def workflow_by_id(version_id: UUID) -> Workflow:
+    """As ``workflow_of``, for whoever holds the id only. Raises PlaybookNotFound."""
+    workflow = _workflows.get(version_id)
+    if workflow is None:
+        column = PlaybookVersion.objects.filter(pk=version_id).values_list("workflow", flat=True).first()
+        if column is None:
+            raise PlaybookNotFound("There is no such version.")
+        workflow = stored.from_json(column)
+        _workflows.put(version_id, workflow)
+    return workflow
+
+
+def document_of(version: PlaybookVersion, *, reveal: bool) -> bytes:
+    """Return the document as received; without ``reveal`` its literal secrets are stars.
+
+    Signatures that were added later stand behind the document's own. Octets change for these two reasons only.
+    """
+    octets = _octets(version)
+    hides = version.secret_pointers and not reveal
+    if not hides and not version.added_signatures:
+        return octets
+    document = sealing.parsed(octets)
+    if version.added_signatures:
+        document["signatures"] = [*document.get("signatures", []), *version.added_signatures]
+    return strict_json.dumps(sealing.masked(document, version.secret_pointers) if hides else document)
+
+
+def parsed_document(version: PlaybookVersion) -> Any:
+    """Return the document as JSON values, secrets included: for comparing, never for showing."""
+    return sealing.parsed(document_of(version, reveal=True))
+
+
+def literal_secrets_of(version: PlaybookVersion) -> Mapping[str, Mapping[str, Secret]]:
+    """Return the secrets that the document itself gives: authentication id -> field -> secret."""
+    if not version.secret_pointers:
+        return {}
+    return sealing.authentication_secrets(sealing.parsed(_octets(version)), version.secret_pointers)
+
+
+def catalogue_facts(tenant: Tenant) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
+    """Return the CACAO ids of the stored playbooks, and for each that starts others, which."""
+    rows = list_playbooks(tenant).values_list("cacao_id", "starts")
+    known = {cacao_id: frozenset(starts) for cacao_id, starts in rows}
+    return frozenset(known), {cacao_id: starts for cacao_id, starts in known.items() if starts}
+
+
+def list_triggers(tenant: Tenant, event: str) -> QuerySet[Trigger]:
+    """The triggers that may answer to an event; their conditions are still to be looked at."""
+    return (
+        Trigger.objects.filter(tenant=tenant, event=event, is_enabled=True)
+        .filter(playbook__is_enabled=True, playbook__is_listed=True, playbook__archived_at=None)
+        .select_related("playbook")
+        .order_by("id")
+    )
+
+
+def list_schedules() -> QuerySet[Trigger]:
+    """The triggers of all tenants that fire by the clock."""
+    return (
+        Trigger.objects.filter(event="schedule", is_enabled=True, tenant__is_active=True)
+        .filter(playbook__is_enabled=True, playbook__is_listed=True, playbook__archived_at=None)
+        .select_related("playbook", "tenant")
+        .order_by("id")
+    )
+
+
+def get_asset(tenant: Tenant, reference: str) -> Asset:
+    asset = Asset.objects.filter(tenant=tenant, reference=reference).first()
+    if asset is None:
+        raise AssetNotFound(f"There is no asset {reference!r}.")
+    return asset
+
+
+def start_values(workflow: Workflow, given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a start of an S4E playbook stores: ``parameters``, ``inputs`` and ``overrides``.
+
+    ``inputs`` are the declared ones, given or by default; ``parameters`` are those and everything given;
+    ``overrides`` are what was given, and replace the key of that name in the parameters of every step.
+    Raises InputInvalid for a required input that has no value, and for a value of another type.
+    """
+    faults = []
+    inputs: dict[str, Any] = {}
+    for name, declared in workflow.inputs.items():
+        if name in given:
+            inputs[name] = given[name]
+            if not fits(declared.get("type"), given[name]):
+                faults.append(FieldError(f"parameters.{name}", f"The input {name!r} is a {declared.get('type')}."))
+        elif "default" in declared:
+            inputs[name] = declared["default"]
+        elif declared.get("required"):
+            faults.append(FieldError(f"parameters.{name}", f"The input {name!r} is required."))
+    if faults:
+        raise InputInvalid(f"{faults[0].path}: {faults[0].message}", fields=faults)
+    return {"parameters": {**inputs, **given}, "inputs": inputs, "overrides": dict(given)}
+
+
+def fits(declared: Any, value: Any) -> bool:
+    """Whether a JSON value is of a declared input type; no type, and objects by reference, take any value."""
+    match str(declared or "").lower():
+        case "string":
+            return isinstance(value, str)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "boolean":
+            return isinstance(value, bool)
+        case "list":
+            return isinstance(value, list)
+        case "finding" | "asset":
+            return isinstance(value, dict | str)
+    return True
+
+
+def is_valid_at(version: PlaybookVersion, now: datetime) -> bool:
+    """Whether the version may be started by its own dates (CACAO.md D31); revocation is another matter."""
+    started = version.valid_from is None or version.valid_from <= now
+    return started and (version.valid_until is None or now < version.valid_until)
+
+
+def _octets(version: PlaybookVersion) -> bytes:
+    octets = bytes(version.document)
+    if not version.is_sealed:
+        return octets
+    return sealing.opened(octets, tenant_id=version.tenant_id, version_id=version.pk)
+
+
+def _found(row: Row | None) -> Row:
+    if row is None:
+        raise PlaybookNotFound("There is no such playbook.")
+    return row
