@@ -69,6 +69,21 @@ def latest_version(playbook: Playbook) -> PlaybookVersion:
     return _found(versions.order_by("-modified_at", "-number").first())
 
 
+def list_latest_versions(tenant: Tenant, *, limit: int) -> list[PlaybookVersion]:
+    """Return the latest version of each playbook with its document, the newest playbook first, at most ``limit``."""
+    newest = list(list_playbooks(tenant)[:limit])
+    versions = (
+        PlaybookVersion.objects.filter(playbook__in=[playbook.pk for playbook in newest])
+        .defer("workflow", "findings")
+        .order_by("playbook_id", "-modified_at", "-number")
+        .distinct("playbook_id")
+    )
+    by_playbook = {version.playbook_id: version for version in versions}
+    for playbook in newest:
+        by_playbook[playbook.pk].playbook = playbook
+    return [by_playbook[playbook.pk] for playbook in newest]
+
+
 def get_version(playbook: Playbook, label: str) -> PlaybookVersion:
     """Return the version of that label; for CACAO its `modified`, compared as an instant."""
     versions = list(playbook.versions.defer("document", "workflow", "findings").order_by("-number"))

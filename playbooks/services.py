@@ -143,6 +143,15 @@ def set_enabled(*, playbook: Playbook, enabled: bool, now: datetime) -> Playbook
     return playbook
 
 
+@transaction.atomic
+def archive_playbook(*, playbook: Playbook, now: datetime) -> Playbook:
+    """Take a playbook out of every list and switch its triggers off; its executions stay, and its id is free again."""
+    playbook.archived_at = playbook.updated_at = now
+    playbook.save(update_fields=["archived_at", "updated_at"])
+    playbook.triggers.update(is_enabled=False)
+    return playbook
+
+
 def put_asset(*, tenant: Tenant, reference: str, data: Mapping[str, Any]) -> Asset:
     """Make or replace an asset that playbooks can be run on."""
     asset, _ = Asset.objects.update_or_create(tenant=tenant, reference=reference, defaults={"data": dict(data)})
