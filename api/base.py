@@ -67,6 +67,7 @@ from api.errors import Kind, Problem, Refusal, problem, problem_of
 from api.families import Family, answer
 from api.parsing import BODY_LIMIT, JSON_TYPES, Body, read_body
 from api.permissions import DeclaredPermission, verbs_of
+from api.schema import FamilySchema
 from core import strict_json
 from core.actors import Actor
 
@@ -144,6 +145,7 @@ class FamilyView(APIView):
     renderer_classes = (StrictJSONRenderer,)
     content_negotiation_class = AlwaysJSON
     permission_classes = (DeclaredPermission,)
+    schema = FamilySchema()
     versioning_class = None
 
     standing: throttling.Standing | None = None

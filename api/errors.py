@@ -82,7 +82,7 @@ class Problem:
     context: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Refusal(Exception):  # noqa: N818  (it is no fault of ours)
+class Refusal(Exception):
     """Raised in ``api/`` itself, where no domain error fits: a bad header, a wrong media type."""
 
     def __init__(

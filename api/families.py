@@ -58,6 +58,8 @@ def answer(family: Family, problem: Problem, request: HttpRequest) -> HttpRespon
         response[name] = value
     if problem.retry_after is not None:
         response["Retry-After"] = str(problem.retry_after)
+    # Django would log every refusal a second time, at a level of its own; the request has its line already.
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 

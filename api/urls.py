@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from importlib.util import find_spec
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.urls import URLPattern, URLResolver, include, path
+
+FAMILIES = ("s4e", "soarca")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include(f"api.{family}.urls"))
+    for family in FAMILIES
+    if find_spec(f"api.{family}") and find_spec(f"api.{family}.urls")
+]

@@ -20,7 +20,7 @@ def one_line(text: str) -> str:
 
 
 class OneLine(logging.Formatter):
-    """``2026-01-31T12:00:00.123Z INFO executions.tasks: message``; a traceback follows on the same line."""
+    """``2026-01-31T12:00:00.123Z INFO executions.tasks [request id]: message``; then a traceback."""
 
     converter = time.gmtime
 
@@ -29,4 +29,6 @@ class OneLine(logging.Formatter):
         text = record.getMessage()
         if record.exc_info:
             text += " | " + self.formatException(record.exc_info)
-        return f"{stamp}.{int(record.msecs):03d}Z {record.levelname} {record.name}: {one_line(text)}"
+        answering = getattr(record, "request_id", "")
+        request = f" [{answering}]" if answering else ""
+        return f"{stamp}.{int(record.msecs):03d}Z {record.levelname} {record.name}{request}: {one_line(text)}"

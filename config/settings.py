@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -62,7 +61,7 @@ INSTALLED_APPS = [
     "connectors",
     "manual",
     "executions",
-    *(["api"] if find_spec("api.urls") else []),
+    "api",
     "config",
 ]
 AUTH_USER_MODEL = "accounts.User"
@@ -71,6 +70,9 @@ SILENCED_SYSTEM_CHECKS = [
 ]  # e-mail addresses are unique by a constraint on lower(email), which it cannot see
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MIDDLEWARE = [
+    "api.middleware.RequestId",
+    "api.middleware.AnswerHeaders",
+    "api.middleware.CrossOrigin",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -180,6 +182,10 @@ CELERY_DB_REUSE_MAX = 500  # tasks a worker's connection serves before Celery's 
 SALLYPORT_WORKER_THREADS = env.integer("SALLYPORT_WORKER_THREADS", 4, minimum=1, maximum=64)
 SALLYPORT_LEASE: timedelta = env.seconds("SALLYPORT_LEASE", 30, minimum=1)
 SALLYPORT_SLICE: timedelta = env.seconds("SALLYPORT_SLICE", 1, minimum=0.01)
+SALLYPORT_STEP_TIMEOUT_CEILING: timedelta = env.seconds("SALLYPORT_STEP_TIMEOUT_CEILING", 7 * 86400, minimum=1)
+SALLYPORT_EXECUTION_DEADLINE: timedelta = env.seconds("SALLYPORT_EXECUTION_DEADLINE", 7 * 86400, minimum=1)
+SALLYPORT_QUEUE_LIMIT = env.integer("SALLYPORT_QUEUE_LIMIT", 50_000, minimum=1)  # queued step runs of one tenant
+SALLYPORT_STOP_GRACE: timedelta = env.seconds("SALLYPORT_STOP_GRACE", 30, minimum=0)
 SALLYPORT_ALLOW_FAKE = env.flag("SALLYPORT_ALLOW_FAKE")
 SALLYPORT_ALLOW_NETWORKS = [str(network) for network in env.cidr_list("ALLOW_NETWORKS")]
 SALLYPORT_DEMO_ENDPOINT = env.text("SALLYPORT_DEMO_ENDPOINT") or None  # "127.0.0.1:port", set by `up`
@@ -230,6 +236,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 
 # --- API ------------------------------------------------------------------------------------------------------
 
+# What views do is set in api/base.py; these are for a view that forgot to be a FamilyView: it is closed.
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -237,7 +244,11 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` belongs to the contracts
 }
+SOARCA_ALLOWED_ORIGINS = env.words("SOARCA_ALLOWED_ORIGINS", ("*",))
+SALLYPORT_ALLOWED_ORIGINS = env.words("SALLYPORT_ALLOWED_ORIGINS")  # of the other families; no `*` beside cookies
+SALLYPORT_TRUSTED_PROXIES = [str(network) for network in env.cidr_list("TRUSTED_PROXIES")]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sallyport",
     "DESCRIPTION": "Playbooks that run: several API families over one store.",
@@ -248,6 +259,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["api.schema.without_slash_twins"],
+    "SCHEMA_PATH_PREFIX": "/",
 }
 
 # --- Logs -----------------------------------------------------------------------------------------------------

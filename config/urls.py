@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
@@ -22,5 +20,9 @@ if settings.SALLYPORT_DOCS:
     ]
 if settings.SALLYPORT_ADMIN:
     urlpatterns += [path("admin/", admin.site.urls)]
-if find_spec("api.urls"):
-    urlpatterns += [path("", include("api.urls"))]
+urlpatterns += [path("", include("api.urls"))]
+
+handler400 = "api.outside.bad_request"
+handler403 = "api.outside.permission_denied"
+handler404 = "api.outside.not_found"
+handler500 = "api.outside.server_error"
