@@ -7,7 +7,11 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     from config.bootstrap import enter
 
-    enter(sys.argv)  # standard library only; starts this script again inside its own environment where needed
+    enter(sys.argv)  # may start this script again inside its own environment
+    if sys.argv[1:2] == ["test"]:
+        from config.testing import run
+
+        run(sys.argv[2:])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 

@@ -211,7 +211,8 @@ class Supervisor:
         pause = min(2.0 ** (child.quick_ends - 2), LONGEST_PAUSE) if child.quick_ends > 1 else 0.0
         code = child.process.returncode if child.process else None
         again = f"in {pause:.0f} s" if pause >= 1 else "now"
-        self.say(f"{child.service.name} ended with {code}; starting it again {again} (log: {self.log_of(child.service.name)})")
+        name = child.service.name
+        self.say(f"{name} ended with {code}; starting it again {again} (log: {self.log_of(name)})")
         if pause:
             threading.Timer(pause, self._restart_due, args=(child,)).start()
         else:

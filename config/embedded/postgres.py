@@ -97,9 +97,9 @@ class _Postgres:
         if self._major() >= 17:
             locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         flush = [] if self.durable else ["--no-sync"]
+        options = ["-D", str(directory), "-U", ROLE, "-E", "UTF8", "--auth=reject", "-T", "simple", "--no-instructions"]
         done = subprocess.run(
-            [str(self.binaries / "initdb"), "-D", str(directory), "-U", ROLE, "-E", "UTF8", "--auth=reject"]
-            + [*locale, *flush, "-T", "simple", "--no-instructions"],
+            [str(self.binaries / "initdb"), *options, *locale, *flush],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
