@@ -39,9 +39,7 @@ def is_alive(pid: int) -> bool:
     return bool(identity(pid))
 
 
-def end(
-    group: Iterable[tuple[int, str]], *, patience: float = 12.0, alive: Callable[[int], bool] = is_alive
-) -> None:
+def end(group: Iterable[tuple[int, str]], *, patience: float = 12.0, alive: Callable[[int], bool] = is_alive) -> None:
     """Signal every (pid, signal name) at once, wait for all up to ``patience`` seconds, then kill what is left."""
     members = list(group)
     for pid, name in members:
