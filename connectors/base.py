@@ -177,5 +177,7 @@ class OperationSpec:
     destructive: bool = False
     unsafe_reason: str = ""
     secret_fields: tuple[str, ...] = ()
+    #: raises core.errors.Invalid for arguments that cannot be sent as they are; called before a secret is opened
+    check: Callable[[Mapping[str, Any], Endpoint], None] | None = None
     #: the class of one call: a connection or the arguments may say more than the default
     effect_of: Callable[[Mapping[str, Any], Endpoint | None], EffectClass] | None = None
