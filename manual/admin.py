@@ -17,18 +17,27 @@ else:
 
 @admin.register(ManualRequest)
 class ManualRequestAdmin(ModelAdmin):
-    list_display = ("requested_at", "kind", "status", "step_id", "playbook_cacao_id", "deadline_at", "answered_by", "tenant")
+    list_display = (
+        "requested_at",
+        "kind",
+        "status",
+        "step_id",
+        "playbook_cacao_id",
+        "deadline_at",
+        "answered_by",
+        "tenant",
+    )
     list_filter = ("status", "kind", "tenant", "requested_at")
     search_fields = ("=id", "=execution__id", "=step_run__id", "step_id", "playbook_cacao_id", "text", "answered_by")
     list_select_related = ("tenant",)
     date_hierarchy = "requested_at"
     ordering = ("-requested_at", "-id")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: ManualRequest | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: ManualRequest | None = None) -> bool:  # noqa: ARG002
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: ManualRequest | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: ManualRequest | None = None) -> bool:  # noqa: ARG002
         return False

@@ -43,7 +43,9 @@ class ManualRequest(UUIDModel):
     #: variable name -> {type, name, description, value, constant, external}
     out_args: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     choices = ArrayField(models.TextField(), default=list)
-    approvers = ArrayField(models.TextField(), default=list, help_text="E-mails or roles; empty: whoever has the right.")
+    approvers = ArrayField(
+        models.TextField(), default=list, help_text="E-mails or roles; empty: whoever has the right."
+    )
     requested_at = models.DateTimeField()
     deadline_at = models.DateTimeField(null=True)
     #: what was answered: {"status": "success|failure", "values": {...}, "comment": ""}

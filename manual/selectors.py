@@ -71,7 +71,9 @@ def list_of_step_runs(step_run_ids: Collection[UUID]) -> QuerySet[ManualRequest]
 
 def list_due(*, limit: int) -> QuerySet[ManualRequest]:
     """At most ``limit`` open requests whose deadline has passed, the longest overdue first."""
-    return ManualRequest.objects.filter(status="open", deadline_at__lte=ClockTimestamp()).order_by("deadline_at")[:limit]
+    return ManualRequest.objects.filter(status="open", deadline_at__lte=ClockTimestamp()).order_by("deadline_at")[
+        :limit
+    ]
 
 
 def addresses_of(actor: Actor) -> frozenset[str]:

@@ -113,8 +113,9 @@ def open_request(
 def check_values(*, request: ManualRequest, answer: Answer, convert: Convert) -> Answer:
     """Return the answer with every value converted to its variable's type.
 
-    Names, presence, size and type are checked: on success every field of the form is needed, on failure none is
-    (null counts as absent), and a name that the form does not have is refused either way. Raises ValueRefused, which names the variable.
+    Names, presence, size and type are checked: on success every field of the form is needed, on failure none is (null
+    counts as absent), and a name that the form does not have is refused either way. Raises ValueRefused, which names
+    the variable.
     """
     if len(answer.comment) > MAX_COMMENT:
         raise ValueRefused(f"The comment is longer than {MAX_COMMENT} characters.")

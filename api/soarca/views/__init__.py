@@ -1,0 +1,1 @@
+"""The calls of this contract, a file for each of its chapters."""

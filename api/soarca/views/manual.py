@@ -1,0 +1,77 @@
+"""/manual: what waits for a person, and the answer to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.base import FamilyRequest, Kind, Refusal, Response
+from api.soarca import ids, inputs, outputs
+from api.soarca.errors import Refused, SoarcaView
+from executions.services import answer_request
+from manual.selectors import RequestNotFound, find_open, list_open
+from manual.services import Answer, RequestGone
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from manual.models import ManualRequest
+
+#: The original's words, whatever the reason: unknown, answered, expired, another tenant's.
+NOTHING_WAITS = "Pending command not found"
+
+
+class ManualSteps(SoarcaView):
+    """GET /manual"""
+
+    permissions = {"GET": "manual:read"}
+
+    def get(self, request: FamilyRequest) -> Response:
+        return Response([outputs.manual_item(found) for found in list_open(request.tenant, request.actor)])
+
+
+class ManualStep(SoarcaView):
+    """GET and PUT /manual/{execution-id}/{step-id}"""
+
+    permissions = {"GET": "manual:read", "PUT": "manual:respond"}
+
+    def get(self, request: FamilyRequest, execution: str, step: str) -> Response:
+        found = _find(request, ids.execution_id(execution), step)
+        return Response(outputs.manual_item(found))
+
+    def put(self, request: FamilyRequest, execution: str, step: str) -> Response:
+        answer = inputs.read_put(request.data)
+        found = _find(request, ids.execution_id(execution), step)
+        return _answer(request, found, answer)
+
+
+class ManualContinue(SoarcaView):
+    """POST /manual/continue"""
+
+    permissions = {"POST": "manual:respond"}
+
+    def post(self, request: FamilyRequest) -> Response:
+        body = inputs.read_continue(request.data)
+        found = _find(request, body.execution_id, body.step_ref)
+        if body.step_id is not None and not ids.is_same_step(body.step_id, found.step_id, found.step_run_id):
+            raise Refusal(Kind.NOT_FOUND, NOTHING_WAITS)
+        if body.playbook_id is not None and not ids.is_same_playbook(body.playbook_id, found.playbook_cacao_id):
+            raise Refused("playbook_id is not the playbook of this execution.")
+        return _answer(request, found, body.answer)
+
+
+def _find(request: FamilyRequest, execution_id: UUID, step_ref: str) -> ManualRequest:
+    try:
+        return find_open(request.tenant, execution_id, step_ref, actor=request.actor)
+    except RequestNotFound:
+        raise Refusal(Kind.NOT_FOUND, NOTHING_WAITS) from None
+
+
+def _answer(request: FamilyRequest, found: ManualRequest, given: inputs.ManualAnswer) -> Response:
+    inputs.check_types(given.variables, {name: field["type"] for name, field in found.out_args.items()})
+    values = {name: variable.value for name, variable in given.variables.items()}
+    answer = Answer(success=given.success, values=values)
+    try:
+        answered = answer_request(request=found, answer=answer, actor=request.actor, now=request.now)
+    except RequestGone:
+        raise Refusal(Kind.NOT_FOUND, NOTHING_WAITS) from None
+    return Response(outputs.started(answered.execution_id, answered.playbook_cacao_id))

@@ -1,0 +1,52 @@
+"""/reporter: what became of executions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from api.base import FamilyRequest, Kind, Refusal, Response
+from api.pagination import whole_number
+from api.soarca import ids, reports
+from api.soarca.errors import SoarcaView
+from executions.selectors import ExecutionNotFound, get_execution, list_executions
+from manual.selectors import list_of_step_runs
+from playbooks.selectors import workflow_by_id
+
+if TYPE_CHECKING:
+    from executions.models import Execution
+
+
+class Reports(SoarcaView):
+    """GET /reporter"""
+
+    permissions = {"GET": "playbooks:read"}
+
+    def get(self, request: FamilyRequest) -> Response:
+        limit = whole_number(request, "limit", default=100, minimum=1, maximum=1_000)
+        offset = whole_number(request, "offset", default=0, minimum=0, maximum=10**9)
+        newest = list_executions(request.tenant).prefetch_related("step_runs")
+        return Response(_reports(newest[offset : offset + limit]))
+
+
+class Report(SoarcaView):
+    """GET /reporter/{execution-id}"""
+
+    permissions = {"GET": "playbooks:read"}
+
+    def get(self, request: FamilyRequest, execution: str) -> Response:
+        try:
+            found = get_execution(request.tenant, id=ids.execution_id(execution))
+        except ExecutionNotFound:
+            raise Refusal(Kind.NOT_FOUND, "There is no such execution.") from None
+        return Response(_reports([found])[0])
+
+
+def _reports(executions: Sequence[Execution]) -> list[dict[str, Any]]:
+    runs = {execution.pk: sorted(execution.step_runs.all(), key=lambda run: run.position) for execution in executions}
+    asked = [run.pk for of_one in runs.values() for run in of_one if run.kind == "request"]
+    people = {found.step_run_id: found.answered_by for found in list_of_step_runs(asked) if found.answered_by}
+    return [
+        reports.report(execution, runs[execution.pk], workflow_by_id(execution.version_id), people)
+        for execution in executions
+    ]
