@@ -60,6 +60,10 @@ def is_usable(key: ApiKey, *, now: datetime) -> bool:
     )
 
 
+def may_log_in(user: User) -> bool:
+    return user.is_active and (user.tenant is None or user.tenant.is_active)
+
+
 def caller_of_key(key: ApiKey) -> Caller:
     """Return the caller: the intersection of the key's scopes and what its owner may do now (SEC-27)."""
     owner = key.owner
@@ -77,7 +81,7 @@ def caller_of_key(key: ApiKey) -> Caller:
 def caller_of_user(user: User) -> Caller | None:
     """Return the caller a logged-in person is; None for inactive ones and for those without a tenant."""
     tenant = user.tenant
-    if tenant is None or not user.is_active or not tenant.is_active:
+    if tenant is None or not may_log_in(user):
         return None
     actor = Actor(
         kind=ActorKind.USER,

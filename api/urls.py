@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from django.urls import URLPattern, URLResolver, include, path
 
-FAMILIES = ("s4e", "soarca")
+FAMILIES = ("s4e", "soarca", "native")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(f"api.{family}.urls"))

@@ -44,7 +44,7 @@ SALLYPORT_PRIMARY_KEY, SALLYPORT_MASTER_KEYS = keys.master_keys("SALLYPORT_MASTE
 # --- Apps -----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "accounts.admin_app.SallyportAdminConfig",  # django.contrib.admin, with our login
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -65,9 +65,8 @@ INSTALLED_APPS = [
     "config",
 ]
 AUTH_USER_MODEL = "accounts.User"
-SILENCED_SYSTEM_CHECKS = [
-    "auth.E003"
-]  # e-mail addresses are unique by a constraint on lower(email), which it cannot see
+# E-mail addresses are unique by a constraint on lower(email), which the check cannot see.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MIDDLEWARE = [
     "api.middleware.RequestId",
@@ -179,6 +178,7 @@ CELERY_DB_REUSE_MAX = 500  # tasks a worker's connection serves before Celery's 
 
 # --- Execution ------------------------------------------------------------------------------------------------
 
+SALLYPORT_WEB_THREADS = env.integer("SALLYPORT_WEB_THREADS", 8, minimum=1, maximum=256)
 SALLYPORT_WORKER_THREADS = env.integer("SALLYPORT_WORKER_THREADS", 4, minimum=1, maximum=64)
 SALLYPORT_LEASE: timedelta = env.seconds("SALLYPORT_LEASE", 30, minimum=1)
 SALLYPORT_SLICE: timedelta = env.seconds("SALLYPORT_SLICE", 1, minimum=0.01)
@@ -209,13 +209,15 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
 ]
+AUTHENTICATION_BACKENDS = ["accounts.backends.LoginBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 12},
     },
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.passwords.MaximumLength"},
+    {"NAME": "accounts.passwords.WellKnown"},
 ]
 PASSWORD_RESET_TIMEOUT = 15 * 60
 _https = SALLYPORT_PUBLIC_URL.startswith("https:")

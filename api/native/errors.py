@@ -1,0 +1,32 @@
+"""Problem details (RFC 9457), and the base view."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.http import HttpRequest
+
+from api.base import FamilyView
+from api.errors import Problem
+from api.families import Family
+
+
+def error_body(problem: Problem, request: HttpRequest) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.message,
+        "code": problem.reason,
+    }
+    if problem.fields:
+        body["errors"] = [{"path": fault.path, "message": fault.message} for fault in problem.fields]
+    return body
+
+
+FAMILY: Final = Family(name="native", tag="Sallyport", error_body=error_body, content_type="application/problem+json")
+
+
+class NativeView(FamilyView):
+    family = FAMILY
