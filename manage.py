@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`python3 manage.py up` runs everything, `python3 manage.py test` tests everything."""
+
 import os
 import sys
 
@@ -12,6 +13,10 @@ if __name__ == "__main__":
         from config.testing import run
 
         run(sys.argv[2:])
+    if sys.argv[1:2] == ["up"]:
+        from config.up import main
+
+        sys.exit(main(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 

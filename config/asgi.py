@@ -19,10 +19,11 @@ streaming = get_asgi_application()
 
 from a2wsgi import WSGIMiddleware  # noqa: E402  (what follows needs the app registry)
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 
 from config.wsgi import application as wsgi  # noqa: E402
 
-ordinary = WSGIMiddleware(wsgi, workers=int(os.environ.get("WEB_THREADS", "8")))
+ordinary = WSGIMiddleware(wsgi, workers=settings.SALLYPORT_WEB_THREADS)  # type: ignore[arg-type]  # its own protocol
 STREAMS = ("/api/sse/", "/api/stream/")
 
 if find_spec("api.stream") and find_spec("api.stream.routing"):

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from config import watchdog
 from config.home import write_private
+from config.progress import Bar
 
 STABLE_AFTER = 60.0  # seconds; a child that lived this long starts again at once
 LONGEST_PAUSE = 10.0  # seconds between two starts of a child that keeps ending
@@ -138,12 +139,38 @@ class Supervisor:
                 code = child.process.returncode if child.process else None
                 raise self._failed(child, f"ended with {code}")
 
+    def run_to_end(self, service: Service, *, label: str) -> None:
+        """Run a service that ends by itself, showing the last line it printed; raise CannotStart if it fails."""
+        service.prepare()
+        self.log_of(service.name).unlink(missing_ok=True)
+        child = Child(service)
+        self.children.append(child)
+        self._spawn(child)
+        self.write_record()
+        with Bar(label) as bar:
+            while child.is_running and not self.is_stopping:
+                self._wait_for_event(0.1)
+                bar.advance(note=_last_line(self.log_of(service.name)))
+        if self.is_stopping:
+            return
+        if child.process and child.process.returncode:
+            raise self._failed(child, f"failed with {child.process.returncode}")
+        self.children.remove(child)
+
     def watch(self) -> None:
         """Start again whatever ends, until asked to stop."""
         while not self.is_stopping:
             child = self._events.get()
-            if child is not None and not self.is_stopping and not child.is_running:
+            if child is not None:
                 self._start_again(child)
+
+    def tend(self, seconds: float) -> None:
+        """Wait so long, or less when a child ends: start it again, but fail if it keeps ending."""
+        child = self._wait_for_event(seconds)
+        if child is not None and not child.is_running and child.quick_ends >= 3:
+            raise self._failed(child, "keeps ending")
+        if child is not None:
+            self._start_again(child)
 
     def stop(self) -> None:
         """End every child, applications first, and give the lock back."""
@@ -206,6 +233,8 @@ class Supervisor:
         self._events.put(child)
 
     def _start_again(self, child: Child) -> None:
+        if self.is_stopping or child.is_running or child not in self.children:
+            return
         lived = time.monotonic() - child.started
         child.quick_ends = 0 if lived > STABLE_AFTER else child.quick_ends + 1
         pause = min(2.0 ** (child.quick_ends - 2), LONGEST_PAUSE) if child.quick_ends > 1 else 0.0
@@ -226,11 +255,12 @@ class Supervisor:
         self._spawn(child)
         self.write_record()
 
-    def _wait_for_event(self, seconds: float) -> None:
+    def _wait_for_event(self, seconds: float) -> Child | None:
+        """Return the child that ended, None after ``seconds`` or when a stop is asked for."""
         try:
-            self._events.get(timeout=seconds)
+            return self._events.get(timeout=seconds)
         except Empty:
-            return
+            return None
 
     def _tell(self, line: str) -> None:
         try:
@@ -259,6 +289,11 @@ class Supervisor:
                 ]
             )
         self._record_file.unlink()
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").split("\n") if path.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _take_lock(home: Path) -> IO[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
 from django.core.management.base import BaseCommand
 
@@ -11,7 +10,7 @@ from config import testing
 
 class Command(BaseCommand):
     help = "Run all tests with pytest on PostgreSQL and Valkey of their own. Arguments are pytest's: -k, -x, a path."
-    requires_system_checks: Sequence[str] = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def run_from_argv(self, argv: list[str]) -> None:
         testing.run(argv[2:])
