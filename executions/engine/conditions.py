@@ -40,7 +40,7 @@ class _Evaluation:
 
     def of(self, node: Mapping[str, Any]) -> bool:
         self._count()
-        op = node["op"]
+        op: str = node["op"]
         if op in ("and", "or"):
             for item in node["items"]:
                 if self.of(item) is (op == "or"):
