@@ -22,7 +22,8 @@ def one_line(text: str) -> str:
 class OneLine(logging.Formatter):
     """``2026-01-31T12:00:00.123Z INFO executions.tasks [request id]: message``; then a traceback."""
 
-    converter = time.gmtime
+    def converter(self, seconds: float | None) -> time.struct_time:
+        return time.gmtime(seconds)
 
     def format(self, record: logging.LogRecord) -> str:
         stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")

@@ -102,7 +102,7 @@ class _Start:
         elif self.is_development:
             print("  credentials  gone; `python3 manage.py install --renew` makes new ones")
         else:
-            print(f"  first login  see the link in {self.supervisor.log_of('install')}")
+            print(f"  first login  see {self.supervisor.log_of('install')}: a token for making the administrator")
         print(
             f"  logs         {home() / 'log'}\n  status       python3 manage.py status\n  stop         Ctrl-C\n",
             flush=True,

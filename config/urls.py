@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.auth.views import PasswordResetCompleteView, PasswordResetConfirmView
-from django.urls import URLPattern, URLResolver, include, path, reverse_lazy
+from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config import health
@@ -13,18 +12,6 @@ from config import health
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/live", health.live),
     path("health/ready", health.ready),
-    path(
-        "welcome/<uidb64>/<token>",
-        PasswordResetConfirmView.as_view(
-            template_name="platform/set_password.html", success_url=reverse_lazy("password_set")
-        ),
-        name="set_password",
-    ),
-    path(
-        "welcome/done",
-        PasswordResetCompleteView.as_view(template_name="platform/password_set.html"),
-        name="password_set",
-    ),
 ]
 if settings.SALLYPORT_DOCS:
     urlpatterns += [
