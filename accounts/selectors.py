@@ -125,3 +125,15 @@ def list_api_keys(tenant: Tenant) -> QuerySet[ApiKey]:
 
 def find_user(email: str) -> User | None:
     return User.objects.select_related("tenant").filter(email__iexact=email).first()
+
+
+def tenant_for_command(slug: str | None) -> Tenant:
+    """Return the tenant that a command works for: the one named, or the only one. Raises TenantNotFound."""
+    if slug:
+        return get_tenant(slug)
+    found = list(list_tenants()[:2])
+    if not found:
+        raise TenantNotFound("There is no tenant yet. `manage.py up` makes one.")
+    if len(found) > 1:
+        raise TenantNotFound("There are several tenants: name one with --tenant SLUG.")
+    return found[0]

@@ -64,7 +64,9 @@ class Execution(UUIDModel):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                fields=("tenant", "start_key"), condition=models.Q(start_key__isnull=False), name="one_execution_per_start_key"
+                fields=("tenant", "start_key"),
+                condition=models.Q(start_key__isnull=False),
+                name="one_execution_per_start_key",
             ),
             models.CheckConstraint(
                 condition=models.Q(status__in=("pending", "running", "paused", "completed", "failed", "cancelled")),
@@ -172,8 +174,16 @@ class StepRun(models.Model):
             models.CheckConstraint(
                 condition=models.Q(
                     status__in=(
-                        "pending", "running", "retrying", "waiting", "uncertain",
-                        "completed", "failed", "timed_out", "skipped", "cancelled",
+                        "pending",
+                        "running",
+                        "retrying",
+                        "waiting",
+                        "uncertain",
+                        "completed",
+                        "failed",
+                        "timed_out",
+                        "skipped",
+                        "cancelled",
                     )
                 ),
                 name="step_run_status_known",
@@ -312,6 +322,7 @@ class OutboxMessage(UUIDModel):
     """Something to be told to the outside, written in the transaction of what it tells of."""
 
     tenant = models.ForeignKey("accounts.Tenant", on_delete=models.CASCADE, related_name="+")
+    target = models.ForeignKey(WebhookTarget, on_delete=models.CASCADE, related_name="messages")
     event = models.CharField(max_length=64)
     body: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField()
     created_at = models.DateTimeField()

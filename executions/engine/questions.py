@@ -1,0 +1,34 @@
+"""The text of a question to people, its references filled in."""
+
+from __future__ import annotations
+
+from executions.engine import substitution, templates
+from executions.engine.facts import Facts
+from executions.engine.variables import Scopes
+from playbooks.cacao.types import Question, Step, Value
+
+
+class CannotAsk(Exception):
+    """A reference in the text has no value, so nobody is asked."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def text_of(step: Step, question: Question, scopes: Scopes, facts: Facts, path: str) -> str:
+    """Return what people are shown. Raises CannotAsk (D28; S4E templates: an undefined path)."""
+    if scopes.workflow.dialect == "s4e":
+        try:
+            return str(templates.resolve(question.text, facts.template_context(path, step.id)))
+        except templates.UndefinedPath as error:
+            raise CannotAsk("undefined_variable", str(error)) from error
+
+    def lookup(name: str) -> tuple[object, Value] | None:
+        return scopes.read(name, path, step)
+
+    try:
+        parts = substitution.parts(question.text, lookup, scopes.declared(path, step))
+    except substitution.UnresolvedVariable as error:
+        raise CannotAsk("unresolved_variable", str(error)) from error
+    return "".join(part.text for part in parts)

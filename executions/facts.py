@@ -1,0 +1,39 @@
+"""The engine's facts, read from the rows of one locked execution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from executions import statements
+from executions.engine.facts import ScopeFact
+from executions.rows import ExecutionRow, scope_id
+
+
+class StoredFacts:
+    """Facts of one execution; what was read once in a turn is not read again."""
+
+    def __init__(self, execution: ExecutionRow) -> None:
+        self.execution = execution
+        self._scopes: dict[str, ScopeFact] = {}
+        self._context: dict[str, Any] | None = None
+
+    def load_chain(self, scope: UUID) -> None:
+        for found in statements.scope_chain(scope):
+            self._scopes.setdefault(found.path, found)
+
+    def scope(self, path: str) -> ScopeFact | None:
+        if path not in self._scopes:
+            self.load_chain(scope_id(self.execution.id, path))
+        return self._scopes.get(path)
+
+    def branches(self, opener: str, parent: str) -> Sequence[ScopeFact]:
+        return statements.branches(self.execution.id, opener, parent)
+
+    def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:
+        """The trigger's object, parameters, inputs and asset as stored at the start, and the steps so far."""
+        if self._context is None:
+            steps, previous = statements.step_outputs(self.execution.id)
+            self._context = {**self.execution.inputs, "steps": steps, "previous_step": previous}
+        return self._context

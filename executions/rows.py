@@ -1,0 +1,164 @@
+"""Rows of the per-step path as plain values, read by ``statements.py`` without the ORM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+from uuid import UUID, uuid5
+
+from executions.engine.facts import ScopeFact, ScopeStatus
+
+
+def scope_id(execution_id: UUID, path: str) -> UUID:
+    """The id of a scope: the same branch of the same execution always has the same one."""
+    return uuid5(execution_id, f"scope|{path}")
+
+
+def step_run_id(execution_id: UUID, path: str, step: str) -> UUID:
+    """The id of a step run, made from its identity (execution, scope, step); also the key of its calls."""
+    return uuid5(execution_id, f"step|{path}|{step}")
+
+
+def read_json(value: Any) -> Any:
+    """Django's cursor gives jsonb as text."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def storable(value: Any) -> Any:
+    """Return ``value`` without U+0000 and lone surrogates, which PostgreSQL cannot hold in text or jsonb."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {storable(str(key)): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
+
+
+def write_json(value: Any) -> str:
+    return json.dumps(storable(value), ensure_ascii=False, default=str)
+
+
+@dataclass(frozen=True)
+class ExecutionRow:
+    """The locked row of an execution. ``now`` is the database's clock at the moment of the lock."""
+
+    id: UUID
+    tenant_id: UUID
+    number: int
+    version_id: UUID
+    playbook_id: UUID
+    dialect: str
+    status: str
+    held_at: datetime | None
+    stop_as: str
+    stop_reason: str
+    message: str
+    deadline_at: datetime | None
+    inputs: dict[str, Any]
+    options: dict[str, Any]
+    parent_step_run_id: UUID | None
+    depth: int
+    last_seq: int
+    step_runs_made: int
+    failed_steps: int
+    created_at: datetime
+    started_at: datetime | None
+    now: datetime
+
+    COLUMNS = (
+        "id, tenant_id, number, version_id, playbook_id, dialect, status, held_at, stop_as, stop_reason, message, "
+        "deadline_at, inputs, options, parent_step_run_id, depth, last_seq, step_runs_made, failed_steps, "
+        "created_at, started_at"
+    )
+
+    @classmethod
+    def read(cls, row: Sequence[Any]) -> Self:
+        values = list(row)
+        values[12], values[13] = read_json(values[12]), read_json(values[13])
+        return cls(*values)
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in ("pending", "running", "paused")
+
+    @property
+    def script(self) -> dict[str, Any] | None:
+        """What the fake connector plays instead of every step and person, where the deployment allows it."""
+        found = self.options.get("script")
+        return found if isinstance(found, dict) else None
+
+
+@dataclass(frozen=True)
+class StepRunRow:
+    """A step run as claimed."""
+
+    id: UUID
+    execution_id: UUID
+    tenant_id: UUID
+    scope_id: UUID
+    step_id: str
+    scope_path: str
+    step_type: str
+    kind: str
+    position: int
+    status: str
+    fence: int
+    intent_fence: int
+    effect: str
+    effective_class: str
+    deadline_at: datetime | None
+    lost_attempts: int
+    tries: int
+    class_valid_until: datetime | None
+    result: dict[str, Any] | None
+    note: dict[str, Any]
+
+    COLUMNS = (
+        "s.id, s.execution_id, s.tenant_id, s.scope_id, s.step_id, s.scope_path, s.step_type, s.kind, s.position, "
+        "s.status, s.fence, s.intent_fence, s.effect, s.effective_class, s.deadline_at, s.lost_attempts, s.tries, "
+        "s.class_valid_until, s.result, s.note"
+    )
+
+    @classmethod
+    def read(cls, row: Sequence[Any]) -> Self:
+        values = list(row)
+        values[18], values[19] = read_json(values[18]), read_json(values[19])
+        return cls(*values)
+
+
+@dataclass(frozen=True)
+class NewStepRun:
+    """A step run to be inserted."""
+
+    step_id: str
+    scope_path: str
+    step_type: str
+    kind: str
+    position: int
+    status: str
+    reason: str = ""
+    message: str = ""
+    due_at: datetime | None = None
+    deadline_at: datetime | None = None
+    delay: timedelta | None = None
+    verdict: Mapping[str, Any] | None = None
+
+
+def scope_fact(row: Sequence[Any]) -> ScopeFact:
+    """Read (path, parent path, opener_step, key, position, status, is_isolated, variables, writes)."""
+    path, parent, opener, key, position, status, is_isolated, variables, writes = row
+    return ScopeFact(
+        path=path,
+        parent=parent,
+        opener=opener,
+        key=key,
+        position=position,
+        status=ScopeStatus(status),
+        is_isolated=is_isolated,
+        variables=read_json(variables),
+        writes=read_json(writes),
+    )

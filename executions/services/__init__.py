@@ -1,0 +1,23 @@
+"""What the rest of the house may ask of executions. Each name is one transaction."""
+
+from executions.services.answering import answer_request
+from executions.services.resolving import Quarantined, ReviewResolved, resolve_review
+from executions.services.starting import QueueFull, StartKeyReused, StartRefused, start_execution
+from executions.services.steering import ExecutionEnded, cancel_execution, pause_execution, resume_execution
+from executions.services.triggering import emit_event
+
+__all__ = [
+    "ExecutionEnded",
+    "Quarantined",
+    "QueueFull",
+    "ReviewResolved",
+    "StartKeyReused",
+    "StartRefused",
+    "answer_request",
+    "cancel_execution",
+    "emit_event",
+    "pause_execution",
+    "resolve_review",
+    "resume_execution",
+    "start_execution",
+]

@@ -1,0 +1,101 @@
+"""The one door for people: an answer moves the step run that waits for it (S13, ruling 43)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from core.actors import Actor
+from executions import statements
+from executions.engine import decide
+from executions.engine.decisions import Result
+from executions.engine.statuses import StepStatus
+from executions.facts import StoredFacts
+from executions.models import StepRun
+from executions.rules import rules_of
+from executions.services.applying import carry_out
+from executions.services.recording import go_on
+from executions.services.stopping import finish_stop
+from executions.turn import Turn, turn_of
+from manual import services as manual
+from manual.models import ManualRequest
+from manual.services import Answer, RequestGone
+from playbooks.cacao.values import convert
+from playbooks.selectors import workflow_by_id
+
+
+def answer_request(*, request: ManualRequest, answer: Answer, actor: Actor, now: datetime) -> ManualRequest:
+    """Answer a manual request: checked, counted once, and the flow goes on, in one transaction.
+
+    Raises NotYours, ValueRefused (the request stays open), RequestGone.
+    """
+    manual.check_may_answer(request=request, actor=actor)
+    with turn_of(request.execution_id) as turn:
+        if turn is None:
+            raise RequestGone("There is no such execution any more.")
+        checked = manual.check_values(request=request, answer=answer, convert=convert)
+        answered = manual.answer(request=request, answer=checked, actor=actor, now=now)
+        run = StepRun.objects.get(pk=request.step_run_id)
+        turn.event("request.answered", run.pk, step=run.step_id, by=answered.answered_by, success=checked.success)
+        settle_waiting(turn, run, result=_result(answered, checked), actor=answered.answered_by)
+    return answered
+
+
+def _result(request: ManualRequest, answer: Answer) -> Result:
+    if not answer.success:
+        reason = "rejected" if request.kind == "approval" else "command_failed"
+        return Result(StepStatus.FAILED, reason, answer.comment or f"{request.answered_by} answered with a failure")
+    if request.kind in ("decision", "choice"):
+        return Result(StepStatus.COMPLETED, verdict=manual.verdict_of(request))
+    return Result(StepStatus.COMPLETED, values=dict(answer.values))
+
+
+def settle_waiting(turn: Turn, run: StepRun, *, result: Result, actor: str = "", output: object = None) -> None:
+    """Move a step run that waits to its end, and let the engine go on."""
+    workflow = workflow_by_id(turn.row.version_id)
+    step = workflow.steps[run.step_id]
+    if not (step.is_opener and result.is_success):
+        moved = statements.move_step_run(
+            run.id,
+            old=("waiting",),
+            new=result.status.value,
+            reason=result.reason,
+            message=result.message,
+            result={"output": output if output is not None else dict(result.values) or None},
+            actor=actor,
+        )
+        if not moved:
+            return
+        data = {"step": run.step_id, "scope": run.scope_path}
+        if result.reason:
+            data |= {"reason": result.reason, "message": result.message}
+        turn.event(f"step.{result.status.value}", run.id, **data)
+        turn.failed_steps += 0 if result.is_success else 1
+    if turn.stop_as:
+        finish_stop(turn)
+        return
+    decisions = decide.after(
+        workflow,
+        StoredFacts(turn.row),
+        rules_of(turn.row),
+        step=run.step_id,
+        scope=run.scope_path,
+        result=result,
+        made=turn.step_runs_made,
+    )
+    go_on(turn, carry_out(turn, workflow, decisions), worker=None)
+
+
+def expire_opener(turn: Turn, run_id: UUID) -> None:
+    """An opener's own deadline passed: stop its branches, then fail it (CACAO.md 12.13)."""
+    run = StepRun.objects.get(pk=run_id)
+    workflow = workflow_by_id(turn.row.version_id)
+    decisions = decide.expire(
+        workflow,
+        StoredFacts(turn.row),
+        rules_of(turn.row),
+        step=run.step_id,
+        scope=run.scope_path,
+        made=turn.step_runs_made,
+    )
+    go_on(turn, carry_out(turn, workflow, decisions), worker=None)

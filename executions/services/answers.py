@@ -1,0 +1,43 @@
+"""Answers that the fake connector gives in place of a person, checked as a person's are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.base import Outcome
+from executions.engine.variables import Scopes
+from executions.services.claiming import Work
+from playbooks.cacao.types import QuestionKind
+from playbooks.cacao.values import convert
+
+
+@dataclass(frozen=True)
+class Answered:
+    """``error`` "": the answer fits the question."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    verdict: bool | str | None = None
+    error: str = ""
+
+
+def answered_by_script(work: Work, outcome: Outcome) -> Answered:
+    """Read a scripted answer: values for an input, a verdict for a decision or a choice."""
+    assert work.step.question is not None
+    if work.step.question.kind in (QuestionKind.DECISION, QuestionKind.CHOICE):
+        return Answered(verdict=outcome.output)
+    answers = dict(outcome.answers or {})
+    scopes = Scopes(work.workflow, work.facts)
+    values = {}
+    for name in work.step.out_args:
+        found = scopes.read(name, work.run.scope_path, work.step)
+        if found is None or answers.get(name) is None:
+            return Answered(error=f"{name} is missing: an answer gives every variable that is asked for")
+        try:
+            values[name] = convert(answers.pop(name), found[0].type)
+        except ValueError as error:
+            return Answered(error=f"{name}: {error}")
+    if answers:
+        return Answered(error=f"{sorted(answers)[0]} is not asked for by this step")
+    return Answered(values=values)

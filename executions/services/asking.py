@@ -1,0 +1,108 @@
+"""Puts a question of a playbook to people."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from executions.engine import questions
+from executions.engine.variables import Scopes
+from executions.facts import StoredFacts
+from executions.models import Execution, StepRun
+from executions.rows import step_run_id
+from executions.turn import Turn
+from playbooks.selectors import workflow_by_id
+from manual import services as manual
+from playbooks.cacao.types import AgentTarget, Command, Question, QuestionKind, Step, Workflow
+
+#: a request without a deadline of its own (ruling 11)
+CACAO_DEADLINE = timedelta(minutes=10)
+S4E_DEADLINE = timedelta(hours=24)
+
+
+def open_request(turn: Turn, step: Step, scope: str, *, text: str) -> None:
+    """Open the manual request of a step run that waits for a person."""
+    workflow = workflow_by_id(turn.row.version_id)
+    run = step_run_id(turn.id, scope, step.id)
+    deadline = _deadline(turn, step)
+    assert step.question is not None
+    manual.open_request(
+        tenant_id=turn.row.tenant_id,
+        execution_id=turn.id,
+        step_run_id=run,
+        step_id=step.id,
+        playbook_cacao_id=Execution.objects.values_list("playbook__cacao_id", flat=True).get(pk=turn.id),
+        kind=step.question.kind.value,
+        text=text,
+        description=_description(step),
+        commands=_commands(turn, workflow, step, scope, text),
+        targets={t: _public(workflow.targets[t]) for t in step.targets if t in workflow.targets},
+        out_args=_out_args(turn, workflow, step, scope),
+        choices=list(step.question.choices),
+        approvers=list(step.question.approvers),
+        deadline_at=deadline,
+        now=turn.now,
+    )
+    StepRun.objects.filter(pk=run).update(deadline_at=deadline)
+    turn.event("request.opened", run, step=step.id, scope=scope, kind=step.question.kind.value)
+
+
+def _deadline(turn: Turn, step: Step) -> datetime:
+    assert step.question is not None
+    own = step.question.deadline or step.timeout
+    default = S4E_DEADLINE if turn.row.dialect == "s4e" else CACAO_DEADLINE
+    return turn.now + min(own or default, settings.SALLYPORT_STEP_TIMEOUT_CEILING)
+
+
+def _description(step: Step) -> str:
+    first = step.commands[0].description if step.commands else ""
+    return first or step.description or (step.name if step.question and not step.commands else "")
+
+
+def _commands(turn: Turn, workflow: Workflow, step: Step, scope: str, text: str) -> list[dict[str, Any]]:
+    """All commands of the step as people see them, references filled in."""
+    if len(step.commands) <= 1:
+        return [_shown(step.commands[0], text) if step.commands else _shown(Command("manual"), text)]
+    scopes, facts = Scopes(workflow, StoredFacts(turn.row)), StoredFacts(turn.row)
+    return [
+        _shown(command, questions.text_of(step, Question(QuestionKind.INPUT, command.text or ""), scopes, facts, scope))
+        for command in step.commands
+    ]
+
+
+def _shown(command: Command, text: str) -> dict[str, Any]:
+    encoded = base64.b64encode(text.encode()).decode() if command.text_is_base64 else ""
+    return {
+        "description": command.description,
+        "command": "" if command.text_is_base64 else text,
+        "commandb64": encoded,
+    }
+
+
+def _public(target: AgentTarget) -> dict[str, Any]:
+    return {"type": target.type, "name": target.name, "description": target.description, **target.properties}
+
+
+def _out_args(turn: Turn, workflow: Workflow, step: Step, scope: str) -> dict[str, Any]:
+    assert step.question is not None
+    if step.question.kind != QuestionKind.INPUT:
+        return {}
+    scopes = Scopes(workflow, StoredFacts(turn.row))
+    fields: dict[str, Any] = {}
+    for name in step.out_args:
+        found = scopes.read(name, scope, step)
+        if found is None:
+            continue
+        declared, value = found
+        fields[name] = {
+            "type": declared.type,
+            "name": name,
+            "description": declared.description,
+            "value": value,
+            "constant": declared.constant,
+            "external": declared.external,
+        }
+    return fields

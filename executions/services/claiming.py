@@ -1,0 +1,54 @@
+"""Claims: one worker takes a due step run and may act until its lease ends (S4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from django.conf import settings
+
+from executions import statements
+from executions.facts import StoredFacts
+from executions.rows import ExecutionRow, StepRunRow
+from executions.turn import Turn, turn_of
+from playbooks.selectors import workflow_by_id
+from playbooks.cacao.types import Step, Workflow
+
+
+@dataclass(frozen=True)
+class Work:
+    """A claimed step run and all that is needed to act on it."""
+
+    execution: ExecutionRow
+    run: StepRunRow
+    workflow: Workflow
+    facts: StoredFacts
+    worker: str
+
+    @property
+    def step(self) -> Step:
+        return self.workflow.steps[self.run.step_id]
+
+
+def claim_step(*, step_run_id: UUID, worker: str) -> Work | None:
+    """Claim a due step run; None when somebody else has it, or it is not due, held or stopping."""
+    execution_id = statements.execution_of(step_run_id)
+    if execution_id is None:
+        return None
+    with turn_of(execution_id) as turn:
+        return None if turn is None else claim_in(turn, step_run_id, worker=worker)
+
+
+def claim_in(turn: Turn, step_run_id: UUID, *, worker: str) -> Work | None:
+    """Claim inside a turn, so that recording one step and claiming the next is one commit."""
+    if not turn.may_claim:
+        return None
+    run = statements.claim(step_run_id, worker=worker, lease=settings.SALLYPORT_LEASE)
+    if run is None:
+        return None
+    statements.insert_attempt(run.id, run.fence, worker)
+    turn.begin()
+    turn.event("step.claimed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
+    facts = StoredFacts(replace(turn.row, status=turn.status))
+    facts.load_chain(run.scope_id)
+    return Work(turn.row, run, workflow_by_id(turn.row.version_id), facts, worker)

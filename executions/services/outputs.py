@@ -1,0 +1,31 @@
+"""What a completed step writes into variables (CACAO.md 12.10)."""
+
+from __future__ import annotations
+
+from connectors.base import Outcome
+from executions.engine import outputs
+from executions.engine.outputs import Written
+from executions.engine.variables import Scopes
+from executions.services.claiming import Work
+from playbooks.cacao.types import Value, Variable
+
+
+def values_of(work: Work, outcome: Outcome) -> Written:
+    """Return the variables to write. Raises OutputInvalid; then nothing is written (D26)."""
+    step = work.step
+    if not step.out_args and not step.outputs:
+        return Written({}, ())
+    scopes = Scopes(work.workflow, work.facts)
+
+    def lookup(name: str) -> tuple[Variable, Value] | None:
+        return scopes.read(name, work.run.scope_path, step)
+
+    return outputs.variables_from(
+        step,
+        lookup,
+        output=outcome.output,
+        stderr=outcome.stderr,
+        exit_code=outcome.exit_code,
+        status=outcome.status,
+        headers=outcome.headers,
+    )

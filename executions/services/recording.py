@@ -1,0 +1,194 @@
+"""Records what an attempt came to, and goes on: the one door back for machines (EXECUTION-SEMANTICS 6.7)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from connectors.base import OutcomeKind
+from executions import statements
+from executions.engine import decide
+from executions.engine.decisions import Decision, Kind, Result
+from executions.engine.outputs import OutputInvalid
+from executions.engine.statuses import StepStatus
+from executions.facts import StoredFacts
+from executions.performed import Performed
+from executions.rules import rules_of
+from executions.services.answers import Answered, answered_by_script
+from executions.services.applying import carry_out
+from executions.services.claiming import Work, claim_in
+from executions.services.following import Ending, ending_of
+from executions.services.outputs import values_of
+from executions.services.reviewing import open_review
+from executions.services.stopping import finish_stop
+from executions.turn import Turn, turn_of
+
+log = logging.getLogger(__name__)
+
+
+def record_outcome(*, work: Work, performed: Performed, carry_on: bool) -> Work | None:
+    """Record an attempt and, where ``carry_on``, claim the step that follows in the same commit.
+
+    A commit whose answer was lost is read back by its fence before anything else is done (6.8): the record is
+    guarded by the fence, so recording again either repeats what was rolled back or finds it done.
+    """
+    deadline = time.monotonic() + settings.SALLYPORT_LEASE.total_seconds()
+    pause = 0.1
+    while True:
+        try:
+            return _record(work, performed, carry_on=carry_on)
+        except (OperationalError, InterfaceError):
+            connection.close()
+            if time.monotonic() + pause > deadline:
+                raise
+            log.warning("record.in_doubt", extra={"step_run": str(work.run.id), "fence": work.run.fence})
+            time.sleep(pause)  # the database is away: there is no event to wait for
+            pause = min(pause * 2, 2.0)
+
+
+def _record(work: Work, performed: Performed, *, carry_on: bool) -> Work | None:
+    with turn_of(work.run.execution_id) as turn:
+        if turn is None or not statements.holds_fence(work.run.id, work.run.fence):
+            _keep_late(turn, work, performed)
+            return None
+        decisions = _settle(turn, work, performed)
+        statements.end_attempt(
+            work.run.id,
+            work.run.fence,
+            outcome=performed.outcome.kind.value,
+            code=performed.outcome.code,
+            message=performed.outcome.message,
+            calls=list(performed.calls),
+        )
+        if turn.stop_as:
+            finish_stop(turn)
+            return None
+        due = carry_out(turn, work.workflow, decisions)
+        return go_on(turn, due, worker=work.worker if carry_on else None)
+
+
+def go_on(turn: Turn, due: list[UUID], *, worker: str | None) -> Work | None:
+    """Claim the first of what is due, where a worker carries on; leave the rest to the dispatcher."""
+    claimed = claim_in(turn, due[0], worker=worker) if due and worker else None
+    left = due[1:] if claimed else due
+    turn.wakes_dispatcher = turn.wakes_dispatcher or bool(left) or (not turn.is_live and turn.row.depth > 0)
+    if claimed is None and turn.is_live:
+        turn.rest()
+    return claimed
+
+
+def _settle(turn: Turn, work: Work, performed: Performed) -> list[Decision]:
+    """Move the step run, and let the engine say what follows."""
+    outcome, run = performed.outcome, work.run
+    if run.kind == Kind.CONTROL and outcome.kind == OutcomeKind.COMPLETED:
+        return [] if turn.stop_as else _engine_goes_on(turn, work)
+    if work.step.question is not None and outcome.kind == OutcomeKind.COMPLETED:
+        return _settle_scripted_answer(turn, work, performed)
+    if outcome.kind == OutcomeKind.WAITING:
+        statements.write_outcome(run, status="waiting", effect="none", counts=False)
+        turn.event("step.waiting", run.id, step=run.step_id, scope=run.scope_path)
+        return []
+    if outcome.kind == OutcomeKind.COMPLETED:
+        return _settle_completed(turn, work, performed)
+    return _settle_otherwise(turn, work, performed, ending_of(work, performed, now=turn.now))
+
+
+def _engine_goes_on(turn: Turn, work: Work) -> list[Decision]:
+    return decide.go_on(
+        work.workflow,
+        _facts(turn, work),
+        rules_of(turn.row),
+        step=work.run.step_id,
+        scope=work.run.scope_path,
+        made=turn.step_runs_made,
+    )
+
+
+def _facts(turn: Turn, work: Work) -> StoredFacts:
+    facts = StoredFacts(turn.row)
+    facts.load_chain(work.run.scope_id)
+    return facts
+
+
+def _after(turn: Turn, work: Work, result: Result) -> list[Decision]:
+    if turn.stop_as:
+        return []
+    return decide.after(
+        work.workflow,
+        _facts(turn, work),
+        rules_of(turn.row),
+        step=work.run.step_id,
+        scope=work.run.scope_path,
+        result=result,
+        made=turn.step_runs_made,
+    )
+
+
+def _settle_completed(turn: Turn, work: Work, performed: Performed) -> list[Decision]:
+    outcome, run = performed.outcome, work.run
+    effect = "none" if performed.effect_class in ("", "read") else "applied"
+    stored = {"output": outcome.output, "stderr": outcome.stderr, "exit_code": outcome.exit_code}
+    stored["status"] = outcome.status
+    try:
+        written = values_of(work, outcome)
+    except OutputInvalid as error:
+        ending = Ending(StepStatus.FAILED, "output_invalid", str(error), effect)
+        return _settle_otherwise(turn, work, performed, ending)
+    note = {"output_missing": list(written.missing)} if written.missing else {}
+    statements.write_outcome(run, status="completed", effect=effect, result=stored, note=note | _report(performed))
+    turn.event("step.completed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
+    return _after(turn, work, Result(StepStatus.COMPLETED, values=written.values))
+
+
+def _report(performed: Performed) -> dict[str, object]:
+    return {"commands_b64": list(performed.commands_b64)} if performed.commands_b64 else {}
+
+
+def _settle_scripted_answer(turn: Turn, work: Work, performed: Performed) -> list[Decision]:
+    run = work.run
+    answered: Answered = answered_by_script(work, performed.outcome)
+    if answered.error:
+        ending = Ending(StepStatus.FAILED, "output_invalid", answered.error, "none")
+        return _settle_otherwise(turn, work, performed, ending)
+    if not work.step.is_opener:
+        statements.write_outcome(run, status="completed", effect="none", result={"output": performed.outcome.output})
+        turn.event("step.completed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
+    return _after(turn, work, Result(StepStatus.COMPLETED, values=answered.values, verdict=answered.verdict))
+
+
+def _settle_otherwise(turn: Turn, work: Work, performed: Performed, ending: Ending) -> list[Decision]:
+    run = work.run
+    statements.write_outcome(
+        run,
+        status=ending.status.value,
+        reason=ending.reason,
+        message=ending.message,
+        effect=ending.effect,
+        due_at=ending.due_at,
+        quarantine_until=turn.now + performed.call_limit if ending.status == StepStatus.UNCERTAIN else None,
+        note=_report(performed),
+    )
+    data = {"step": run.step_id, "scope": run.scope_path, "attempt": run.fence}
+    if ending.reason:
+        data |= {"reason": ending.reason, "message": ending.message}
+    turn.event(f"step.{ending.status.value}", run.id, **data)
+    if ending.review:
+        open_review(turn, run.id, why=ending.review, facts=dict(performed.facts))
+    if ending.status in (StepStatus.RETRYING, StepStatus.UNCERTAIN):
+        return []
+    if ending.status == StepStatus.SKIPPED:
+        return _after(turn, work, Result(StepStatus.SKIPPED))
+    turn.failed_steps += 1
+    return _after(turn, work, Result(ending.status, ending.reason, ending.message))
+
+
+def _keep_late(turn: Turn | None, work: Work, performed: Performed) -> None:
+    """Keep an outcome that came after the fence moved; it never moves anything (I5)."""
+    outcome = performed.outcome
+    note = {"outcome": outcome.kind.value, "code": outcome.code, "message": outcome.message, "sent": outcome.sent}
+    if turn is not None and statements.keep_late_note(work.run.id, work.run.fence, note):
+        turn.event("note.late", work.run.id, step=work.run.step_id, attempt=work.run.fence, outcome=note["outcome"])

@@ -1,0 +1,186 @@
+"""Starts executions: every check before anything is stored, then one small transaction (EXECUTION-SEMANTICS 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import Tenant
+from core.actors import Actor
+from core.errors import Conflict, Invalid, LimitReached
+from core.models import uuid7
+from executions import outbox, statements
+from executions.engine import decide
+from executions.engine.facts import ROOT, ScopeFact
+from executions.engine.starting import VariablesRefused, values_at_start
+from executions.facts import StoredFacts
+from executions.models import Execution, StepRun
+from executions.rules import rules_of
+from executions.services.applying import carry_out
+from executions.turn import Turn
+from playbooks.models import PlaybookVersion
+from playbooks.cacao.types import Workflow
+from playbooks.selectors import workflow_by_id
+
+MAX_DEPTH = 10
+
+
+class StartRefused(Invalid):
+    """``code`` is a word of CACAO.md 12.14; nothing was stored."""
+
+    def __init__(self, code: str, message: str, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.code = code
+
+
+class StartKeyReused(Conflict):
+    code = "start_key_reused"
+
+
+class QueueFull(LimitReached):
+    code = "queue_full"
+
+
+@transaction.atomic
+def start_execution(
+    *,
+    tenant: Tenant,
+    version: PlaybookVersion,
+    inputs: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+    options: Mapping[str, Any] | None = None,
+    start_key: str | None = None,
+    start_digest: str = "",
+    parent: StepRun | None = None,
+) -> Execution:
+    """Accept a start: the execution and its first step run, durable when this returns.
+
+    ``inputs``: ``{"variables": {name: value}}`` for CACAO; ``parameters``, ``inputs``, ``asset`` and the event's
+    object for S4E. With a ``start_key`` that was used before, the first execution is returned.
+    Raises StartRefused, StartKeyReused (another body), QueueFull.
+    """
+    options = dict(options or {})
+    if start_key is not None:
+        found = _already_started(tenant.pk, start_key, start_digest)
+        if found is not None:
+            return found
+    check_startable(version, now=now, override_validity=bool(options.get("override_validity")))
+    workflow = workflow_by_id(version.pk)
+    variables = _first_variables(workflow, inputs, version.dialect)
+    depth = 0 if parent is None else parent.execution.depth + 1
+    if depth > MAX_DEPTH:
+        raise StartRefused("limit", f"Playbooks start one another at most {MAX_DEPTH} deep.")
+    if parent is None:
+        _check_queue(tenant.pk)
+    execution = _insert(
+        tenant=tenant,
+        version=version,
+        inputs=dict(inputs),
+        options=options,
+        actor=actor,
+        start_key=start_key,
+        start_digest=start_digest,
+        parent=parent,
+        depth=depth,
+        deadline=workflow.timeout or settings.SALLYPORT_EXECUTION_DEADLINE,
+    )
+    if execution is None:
+        assert start_key is not None
+        found = _already_started(tenant.pk, start_key, start_digest)
+        assert found is not None
+        return found
+    _open_start(execution.pk, variables)
+    execution.refresh_from_db()
+    return execution
+
+
+def check_startable(version: PlaybookVersion, *, now: datetime, override_validity: bool = False) -> None:
+    """Raise StartRefused for a revoked, not yet valid or expired version (D31)."""
+    if version.is_revoked or PlaybookVersion.objects.filter(playbook_id=version.playbook_id, is_revoked=True).exists():
+        raise StartRefused("playbook_revoked", "The playbook was revoked by its creator and is not started any more.")
+    if override_validity:
+        return
+    if version.valid_from is not None and now < version.valid_from:
+        raise StartRefused(
+            "playbook_not_yet_valid", f"The playbook is valid from {version.valid_from:%Y-%m-%dT%H:%M:%SZ}."
+        )
+    if version.valid_until is not None and now >= version.valid_until:
+        raise StartRefused(
+            "playbook_expired", f"The playbook was valid until {version.valid_until:%Y-%m-%dT%H:%M:%SZ}."
+        )
+
+
+def _first_variables(workflow: Workflow, inputs: Mapping[str, Any], dialect: str) -> dict[str, Any]:
+    if dialect != "cacao":
+        return {}
+    try:
+        return values_at_start(workflow, dict(inputs.get("variables", {})))
+    except VariablesRefused as error:
+        raise StartRefused(error.code, str(error), name=error.name) from error
+
+
+def _already_started(tenant_id: UUID, start_key: str, start_digest: str) -> Execution | None:
+    found = Execution.objects.filter(tenant_id=tenant_id, start_key=start_key).first()
+    if found is not None and found.start_digest != start_digest:
+        raise StartKeyReused("This Idempotency-Key was used with another body. Use a new key for a new start.")
+    return found
+
+
+def _check_queue(tenant_id: UUID) -> None:
+    limit = settings.SALLYPORT_QUEUE_LIMIT
+    queued = StepRun.objects.filter(tenant_id=tenant_id, status__in=("pending", "retrying"))[: limit + 1].count()
+    if queued >= limit:
+        raise QueueFull(f"{queued} step runs are queued, which is the limit. Try again later.", retry_after=30)
+
+
+def _insert(
+    *,
+    tenant: Tenant,
+    version: PlaybookVersion,
+    inputs: dict[str, Any],
+    options: dict[str, Any],
+    actor: Actor,
+    start_key: str | None,
+    start_digest: str,
+    parent: StepRun | None,
+    depth: int,
+    deadline: timedelta,
+) -> Execution | None:
+    """Insert the execution; None when another start with this key was first."""
+    now = statements.database_now()
+    execution = Execution(
+        id=uuid7(),
+        tenant=tenant,
+        version=version,
+        playbook_id=version.playbook_id,
+        dialect=version.dialect,
+        inputs=inputs,
+        options=options,
+        actor={"kind": actor.kind.value, "id": actor.id, "name": actor.name, "person": str(actor.person or "")},
+        start_key=start_key,
+        start_digest=start_digest,
+        parent_step_run=parent,
+        depth=depth,
+        deadline_at=now + deadline,
+        created_at=now,
+    )
+    Execution.objects.bulk_create([execution], ignore_conflicts=True)
+    return execution if Execution.objects.filter(pk=execution.pk).exists() else None
+
+
+def _open_start(execution_id: UUID, variables: dict[str, Any]) -> None:
+    row = statements.lock_execution(execution_id)
+    assert row is not None
+    turn = Turn(row)
+    workflow = workflow_by_id(row.version_id)
+    statements.insert_scopes(row.id, [ScopeFact(path=ROOT, variables=variables)])
+    decisions = decide.start(workflow, StoredFacts(row), rules_of(row))
+    turn.wakes_dispatcher = bool(carry_out(turn, workflow, decisions))
+    outbox.tell_start(turn)
+    turn.close()

@@ -1,0 +1,307 @@
+"""The sweep: repairs what a nudge should have done, in small batches, on any number of nodes (6.9).
+
+Every pass first finds candidates without a lock and then moves each in its own turn, under a guard that looks again:
+two sweepers at once do the work once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from executions import statements
+from executions.engine.decisions import Result
+from executions.engine.retrying import REPEATABLE
+from executions.engine.statuses import StepStatus
+from executions.models import StepRun
+from executions.services.answering import expire_opener, settle_waiting
+from executions.services.applying import carry_out
+from executions.services.children import settle_child
+from executions.services.recording import go_on
+from executions.services.reviewing import open_review
+from executions.services.stopping import finish_stop, stop_step_runs
+from executions.turn import Turn, turn_of
+from executions.engine import decide
+from executions.facts import StoredFacts
+from executions.rules import rules_of
+from manual import services as manual
+from playbooks.selectors import workflow_by_id
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+LOST_ATTEMPTS = 3
+PUBLICATIONS = 10
+
+LOST = """
+SELECT id, execution_id FROM executions_steprun
+ WHERE status = 'running' AND lease_until <= clock_timestamp() ORDER BY lease_until LIMIT %s
+"""
+LATE = """
+SELECT id, execution_id FROM executions_steprun
+ WHERE status IN ('pending', 'running', 'retrying', 'waiting') AND deadline_at <= clock_timestamp()
+ ORDER BY deadline_at LIMIT %s
+"""
+TIMERS = """
+SELECT id, execution_id FROM executions_steprun
+ WHERE status = 'waiting' AND kind = 'timer' AND due_at <= clock_timestamp() ORDER BY due_at LIMIT %s
+"""
+CHILDREN = """
+SELECT s.id, s.execution_id FROM executions_steprun s
+  JOIN executions_execution c ON c.parent_step_run_id = s.id
+ WHERE s.status = 'waiting' AND s.kind = 'child' AND c.ended_at IS NOT NULL LIMIT %s
+"""
+OVERDUE = """
+SELECT id, id FROM executions_execution
+ WHERE status IN ('pending', 'running', 'paused') AND stop_as = '' AND deadline_at <= clock_timestamp() LIMIT %s
+"""
+PAST_GRACE = """
+SELECT id, id FROM executions_execution
+ WHERE status IN ('pending', 'running', 'paused') AND stop_as <> '' AND stop_requested_at <= clock_timestamp() - %s
+ LIMIT %s
+"""
+UNDELIVERABLE = """
+SELECT id, execution_id FROM executions_steprun
+ WHERE status IN ('pending', 'retrying') AND publications >= %s
+   AND published_at <= clock_timestamp() - interval '60 s' LIMIT %s
+"""
+WAITING_DUE = """
+SELECT e.id, e.id FROM executions_execution e
+ WHERE e.status = 'paused' AND e.held_at IS NULL AND e.stop_as = '' AND EXISTS (
+    SELECT 1 FROM executions_steprun s
+     WHERE s.execution_id = e.id AND s.status = 'pending' AND s.due_at <= clock_timestamp()) LIMIT %s
+"""
+# Must never fire: a live execution, not held, with nothing live in it.
+ORPHANS = """
+SELECT e.id, e.id FROM executions_execution e
+ WHERE e.status IN ('pending', 'running', 'paused') AND e.held_at IS NULL
+   AND e.created_at < clock_timestamp() - interval '10 s' AND NOT EXISTS (
+    SELECT 1 FROM executions_steprun s
+     WHERE s.execution_id = e.id AND s.status IN ('pending', 'running', 'retrying', 'waiting', 'uncertain'))
+ LIMIT %s
+"""
+
+
+def sweep_once() -> int:
+    """Do every pass once; return how many things were moved."""
+    passes: list[tuple[str, Callable[[UUID, UUID], bool]]] = [
+        (LOST, take_back_lost),
+        (LATE, expire_step_run),
+        (TIMERS, fire_timer),
+        (CHILDREN, lambda run, _: settle_child(run)),
+        (OVERDUE, expire_execution),
+        (WAITING_DUE, wake_execution),
+    ]
+    moved = 0
+    for sql, act in passes:
+        moved += _pass(sql, (BATCH,), act)
+    moved += _pass(PAST_GRACE, (settings.SALLYPORT_STOP_GRACE, BATCH), end_grace)
+    moved += _pass(UNDELIVERABLE, (PUBLICATIONS, BATCH), fail_undeliverable)
+    for _, execution in _candidates(ORPHANS, (10,)):
+        log.error("alarm.orphan", extra={"execution": str(execution)})
+    return moved
+
+
+def sweep_urgent() -> int:
+    """The passes that somebody waits for: due timers and finished children."""
+    return _pass(TIMERS, (BATCH,), fire_timer) + _pass(CHILDREN, (BATCH,), lambda run, _: settle_child(run))
+
+
+def _pass(sql: str, args: tuple[object, ...], act: Callable[[UUID, UUID], bool]) -> int:
+    moved = 0
+    for row, execution in _candidates(sql, args):
+        try:
+            moved += 1 if act(row, execution) else 0
+        except Exception:
+            # One row that cannot be moved must not keep the sweep from the others; it is logged each time.
+            log.exception("sweep.failed", extra={"row": str(row), "execution": str(execution)})
+    return moved
+
+
+def _candidates(sql: str, args: tuple[object, ...]) -> list[tuple[UUID, UUID]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, args)
+        return list(cursor.fetchall())
+
+
+def take_back_lost(run_id: UUID, execution_id: UUID) -> bool:
+    """S10, S11, S20: the holder's lease ran out."""
+    with turn_of(execution_id) as turn:
+        run = _locked(run_id, "running", "lease_until <= clock_timestamp()")
+        if turn is None or run is None:
+            return False
+        statements.end_attempt(run.pk, run.fence, outcome="lost", message="the worker's lease ran out")
+        lost = run.lost_attempts + 1
+        StepRun.objects.filter(pk=run.pk).update(lost_attempts=lost)
+        has_intent = run.intent_fence == run.fence
+        is_unknown = has_intent and _counts_as_unsafe(run)
+        if turn.stop_as:
+            _end_lost_of_stopping(turn, run, is_unknown=is_unknown)
+        elif is_unknown:
+            _put_to_a_person(turn, run)
+        elif lost >= LOST_ATTEMPTS:
+            effect = "unknown" if run.effect == "intended" else run.effect
+            _fail(turn, run, "poison", f"{lost} attempts were lost in a row: the worker died or froze", effect)
+        else:
+            _give_back(turn, run)
+    return True
+
+
+def _counts_as_unsafe(run: StepRun) -> bool:
+    if run.effective_class == "unsafe":
+        return True
+    expired = run.class_valid_until is not None and run.class_valid_until <= statements.database_now()
+    return run.effective_class == "keyed" and expired
+
+
+def _end_lost_of_stopping(turn: Turn, run: StepRun, *, is_unknown: bool) -> None:
+    statements.move_step_run(
+        run.pk, old=("running",), new="cancelled", reason="cancelled", raise_fence=True,
+        effect="unknown" if is_unknown else None,
+    )  # fmt: skip
+    turn.event("step.cancelled", run.pk, step=run.step_id, scope=run.scope_path)
+    if is_unknown:
+        open_review(turn, run.pk, why="The worker was lost while its call was under way.")
+    finish_stop(turn)
+
+
+def _put_to_a_person(turn: Turn, run: StepRun) -> None:
+    on_unknown = workflow_by_id(turn.row.version_id).steps[run.step_id].on_unknown
+    why = "The worker was lost while its call was under way, and the call may not be repeated."
+    if on_unknown == "fail":
+        _fail(turn, run, "no_answer", why, "unknown")
+        return
+    statements.move_step_run(
+        run.pk, old=("running",), new="uncertain", reason="no_answer", message=why, effect="unknown"
+    )
+    StepRun.objects.filter(pk=run.pk).update(quarantine_until=turn.now + timedelta(seconds=30))
+    turn.event("step.uncertain", run.pk, step=run.step_id, scope=run.scope_path, reason="no_answer")
+    open_review(turn, run.pk, why=why, facts={"step": run.step_id, "attempt": run.fence})
+    turn.rest()
+
+
+def _give_back(turn: Turn, run: StepRun) -> None:
+    statements.move_step_run(run.pk, old=("running",), new="pending", due_at=turn.now, reason="lease_lost")
+    turn.event("step.pending", run.pk, step=run.step_id, scope=run.scope_path, reason="lease_lost")
+    turn.wakes_dispatcher = True
+
+
+def _fail(turn: Turn, run: StepRun, reason: str, message: str, effect: str | None = None) -> None:
+    """S20 and the like: a step run that no worker will end; the flow goes on from its failure."""
+    moved = statements.move_step_run(
+        run.pk,
+        old=("running", "pending", "retrying"),
+        new="failed",
+        reason=reason,
+        message=message,
+        raise_fence=True,
+        effect=effect,
+    )
+    if not moved:
+        return
+    turn.event("step.failed", run.pk, step=run.step_id, scope=run.scope_path, reason=reason, message=message)
+    turn.failed_steps += 1
+    if effect == "unknown":
+        open_review(turn, run.pk, why=message)
+    _follow(turn, run, Result(StepStatus.FAILED, reason, message))
+
+
+def _follow(turn: Turn, run: StepRun, result: Result) -> None:
+    if turn.stop_as:
+        finish_stop(turn)
+        return
+    workflow = workflow_by_id(turn.row.version_id)
+    decisions = decide.after(
+        workflow, StoredFacts(turn.row), rules_of(turn.row),
+        step=run.step_id, scope=run.scope_path, result=result, made=turn.step_runs_made,
+    )  # fmt: skip
+    go_on(turn, carry_out(turn, workflow, decisions), worker=None)
+
+
+def expire_step_run(run_id: UUID, execution_id: UUID) -> bool:
+    """S9 and S14: the step's deadline passed, whatever it was doing."""
+    with turn_of(execution_id) as turn:
+        run = _locked(run_id, None, "deadline_at <= clock_timestamp()")
+        if turn is None or run is None or run.status not in ("pending", "running", "retrying", "waiting"):
+            return False
+        is_opener = workflow_by_id(turn.row.version_id).steps[run.step_id].is_opener
+        is_unknown = run.effect == "intended"
+        message = "the step's deadline passed"
+        if run.status == "running":
+            statements.end_attempt(run.pk, run.fence, outcome="timed_out", message=message)
+        statements.move_step_run(
+            run.pk, old=(run.status,), new="timed_out", reason="timed_out", message=message,
+            raise_fence=run.status == "running", effect="unknown" if is_unknown else None,
+        )  # fmt: skip
+        turn.event("step.timed_out", run.pk, step=run.step_id, scope=run.scope_path, reason="timed_out")
+        turn.failed_steps += 1
+        if manual.expire_for_step_runs(step_run_ids=[run.pk]):
+            turn.event("request.expired", run.pk, step=run.step_id, scope=run.scope_path)
+        if is_unknown:
+            open_review(turn, run.pk, why="The step's time was over while its effect was not known.")
+        if is_opener and not turn.stop_as:
+            expire_opener(turn, run.pk)
+        else:
+            _follow(turn, run, Result(StepStatus.TIMED_OUT, "timed_out", message))
+    return True
+
+
+def fire_timer(run_id: UUID, execution_id: UUID) -> bool:
+    with turn_of(execution_id) as turn:
+        run = _locked(run_id, "waiting", "due_at <= clock_timestamp()")
+        if turn is None or run is None:
+            return False
+        settle_waiting(turn, run, result=Result(StepStatus.COMPLETED))
+    return True
+
+
+def expire_execution(execution_id: UUID, _: UUID) -> bool:
+    """E6: the execution's own deadline passed."""
+    with turn_of(execution_id) as turn:
+        if turn is None or not turn.is_live or turn.stop_as:
+            return False
+        if turn.row.deadline_at is None or turn.row.deadline_at > turn.now:
+            return False
+        turn.ask_to_stop("failed", "timed_out", "the execution's time is over")
+        stop_step_runs(turn, scopes=None)
+        finish_stop(turn)
+    return True
+
+
+def end_grace(execution_id: UUID, _: UUID) -> bool:
+    """S16: the grace of a stop is over; what still runs is ended."""
+    with turn_of(execution_id) as turn:
+        if turn is None or not turn.is_live or not turn.stop_as:
+            return False
+        stop_step_runs(turn, scopes=("",))
+        finish_stop(turn)
+    return True
+
+
+def wake_execution(execution_id: UUID, _: UUID) -> bool:
+    """E4: what a paused execution waited for has come due (a CACAO delay)."""
+    with turn_of(execution_id) as turn:
+        if turn is None:
+            return False
+        turn.rest()
+    return True
+
+
+def fail_undeliverable(run_id: UUID, execution_id: UUID) -> bool:
+    with turn_of(execution_id) as turn:
+        run = _locked(run_id, None, "publications >= 10")
+        if turn is None or run is None or run.status not in ("pending", "retrying"):
+            return False
+        _fail(turn, run, "undeliverable", f"{PUBLICATIONS} nudges were published and no worker claimed the step")
+    return True
+
+
+def _locked(run_id: UUID, status: str | None, still: str) -> StepRun | None:
+    """Read a step run again under the execution's lock, if what made it a candidate still holds."""
+    runs = StepRun.objects.filter(pk=run_id).extra(where=[still])  # noqa: S610 (a constant of this module)
+    return runs.filter(status=status).first() if status else runs.first()
