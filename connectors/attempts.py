@@ -1,0 +1,210 @@
+"""One attempt at a step: its calls one after the other, their secrets, limits and records."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, cast
+
+from django.db import DatabaseError
+
+from connectors import loop, registry, services
+from connectors.base import Command, Endpoint, Outcome, OutcomeKind, ProbeAnswer, Prober, failed, unknown
+from connectors.fake.connector import outcome_of
+from connectors.opening import opened
+from connectors.planning import PlannedCall
+from core.errors import DomainError
+from core.secrets import Scrubber, Secret
+
+logger = logging.getLogger(__name__)
+
+#: a connection may ask for longer calls than its operation declares, up to this
+LONGEST_CALL = timedelta(minutes=10)
+#: codes of outcomes after which the next address of a target is tried (D34)
+_UNREACHED = "connect_failed"
+_TEXT = 300
+
+
+def call_limit(call: PlannedCall) -> timedelta:
+    """Return the hard limit of one call: the connection's setting ``call_limit`` (seconds), or the operation's own."""
+    seconds = call.endpoints[0].settings.get("call_limit") if call.endpoints else None
+    if isinstance(seconds, int | float) and seconds > 0:
+        return min(timedelta(seconds=seconds), LONGEST_CALL)
+    return call.spec.call_limit
+
+
+@dataclass
+class _Sending:
+    """The last look at the lease before the first byte, and the note that it was passed."""
+
+    check: Callable[[], bool] | None
+    has_begun: bool = False
+
+    def __call__(self) -> bool:
+        if self.check is not None and not self.check():
+            return False
+        self.has_begun = True
+        return True
+
+
+class Attempt:
+    """Carries out or probes the calls of one attempt and remembers which secrets it used."""
+
+    def __init__(
+        self,
+        *,
+        fence: int,
+        headers: Mapping[str, str],
+        before_send: Callable[[], bool] | None,
+        time_limit: timedelta,
+        stop: threading.Event | None,
+    ) -> None:
+        self._fence = fence
+        self._headers = headers
+        self._before_send = before_send
+        self._ends_at = time.monotonic() + time_limit.total_seconds()
+        self._stop = stop
+        self._secrets: list[Secret] = []
+        self._records: list[dict[str, Any]] = []
+        self.was_stopped = False
+
+    def carry_out(self, call: PlannedCall) -> Outcome:
+        """Make one call, at the next address of its target where no connection could be made to the one before."""
+        began = time.monotonic()
+        outcome = self._at_each_address(call)
+        self._note(call, outcome, began)
+        self._mark_connection(call, outcome)
+        return outcome
+
+    def probe(self, call: PlannedCall) -> tuple[ProbeAnswer, Outcome | None]:
+        """Ask whether the effect of this call's key is there. Whatever goes wrong, the answer is *cannot tell*."""
+        prober = cast(Prober, registry.connector_of(call.spec.name))
+        try:
+            command = self._command(call, call.endpoints[0], _Sending(None))
+            return loop.run(prober.probe(command), time_limit=command.time_limit, stop=self._stop)
+        except loop.Stopped:
+            self.was_stopped = True
+        except (loop.OutOfTime, DomainError):
+            pass
+        except Exception as error:
+            self._log_fault(call, error)
+        return ProbeAnswer.CANNOT_TELL, None
+
+    def scrubbed(self, outcome: Outcome) -> tuple[Outcome, tuple[Mapping[str, Any], ...], bool]:
+        """Return outcome and records without the secrets used, and whether any was found in them (SEC-20)."""
+        if not self._secrets:
+            return outcome, tuple(self._records), False
+        scrubber = Scrubber(self._secrets)
+        clean = replace(
+            outcome,
+            output=scrubber.value(outcome.output),
+            stderr=scrubber.value(outcome.stderr),
+            headers=scrubber.value(dict(outcome.headers)),
+            message=scrubber.text(outcome.message),
+        )
+        records = tuple({**record, "message": scrubber.text(record["message"])} for record in self._records)
+        return clean, records, clean != outcome or list(records) != self._records
+
+    def _at_each_address(self, call: PlannedCall) -> Outcome:
+        if call.spec.name == "fake.run":
+            return outcome_of(Command(operation=call.spec.name, arguments=call.arguments, key=call.key))
+        outcome = failed("no_target", "There is no address to call.", sent=False, retry=False)
+        for endpoint in call.endpoints:
+            outcome = self._at(call, endpoint)
+            if outcome.sent or outcome.code != _UNREACHED:
+                break
+        return outcome
+
+    def _at(self, call: PlannedCall, endpoint: Endpoint) -> Outcome:
+        connector = registry.connector_of(call.spec.name)
+        sending = _Sending(self._before_send)
+        if connector is None:
+            return failed("no_connector", f"Nothing here carries out {call.spec.name}.", sent=False, retry=False)
+        try:
+            command = self._command(call, endpoint, sending)
+        except DomainError as error:
+            return failed(error.code, error.message, sent=False, retry=False)
+        try:
+            return loop.run(connector.run(command), time_limit=command.time_limit, stop=self._stop)
+        except loop.Stopped:
+            self.was_stopped = True
+            return _ended("cancelled", "The call was stopped.", sending)
+        except loop.OutOfTime:
+            return self._out_of_time(sending)
+        except Exception as error:
+            self._log_fault(call, error)
+            return _ended("connector_error", f"The connector failed: {type(error).__name__}.", sending)
+
+    def _command(self, call: PlannedCall, endpoint: Endpoint, sending: _Sending) -> Command:
+        """Open the secrets and make the command. Raises DomainError where they do not open or may not go there."""
+        secrets = opened(call.credential, endpoint)
+        self._secrets += secrets.values()
+        left = timedelta(seconds=max(self._ends_at - time.monotonic(), 0.001))
+        return Command(
+            operation=call.spec.name,
+            arguments=call.arguments,
+            key=call.key,
+            endpoint=replace(endpoint, secrets=secrets),
+            time_limit=min(call_limit(call), left),
+            effect=call.effect,
+            fence=self._fence,
+            headers=self._headers,
+            before_send=sending,
+        )
+
+    def _out_of_time(self, sending: _Sending) -> Outcome:
+        if time.monotonic() >= self._ends_at:
+            message = "The step's time was over during the call."
+            return Outcome(OutcomeKind.EXPIRED, code="timed_out", message=message, sent=sending.has_begun)
+        return _ended("time_limit", "There was no answer within the call's time limit.", sending)
+
+    def _note(self, call: PlannedCall, outcome: Outcome, began: float) -> None:
+        """Keep what the attempt's row shows of this call: no arguments, no output."""
+        self._records.append(
+            {
+                "key": call.key,
+                "operation": call.spec.name,
+                "connection": call.connection.name if call.connection else None,
+                "destination": call.destination,
+                "effect_class": str(call.effect),
+                "outcome": str(outcome.kind),
+                "code": outcome.code,
+                "message": outcome.message[:_TEXT],
+                "status": outcome.status,
+                "exit_code": outcome.exit_code,
+                "sent": outcome.sent,
+                "milliseconds": round((time.monotonic() - began) * 1000),
+            }
+        )
+
+    def _mark_connection(self, call: PlannedCall, outcome: Outcome) -> None:
+        """Show on the connection that its credential was refused, and take the mark away when a call works again."""
+        connection = call.connection
+        if connection is None or outcome.code != "unauthorized" and not connection.last_error:
+            return
+        refused = outcome.code == "unauthorized"
+        if not refused and outcome.kind is not OutcomeKind.COMPLETED:
+            return
+        try:
+            services.note_last_error(connection=connection, error=outcome.message if refused else "")
+        except DatabaseError:
+            logger.warning("The mark of connection %s could not be written.", connection.id)
+
+    def _log_fault(self, call: PlannedCall, error: Exception) -> None:
+        """Say where a connector failed. Neither message nor traceback: both may quote what was sent."""
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place is not None else "?"
+        logger.error("%s failed: %s at %s", call.spec.name, type(error).__name__, where)
+
+
+def _ended(code: str, message: str, sending: _Sending) -> Outcome:
+    """The outcome of a call that was cut short: unknown once something was sent."""
+    if sending.has_begun:
+        return unknown(message)
+    return failed(code, message, sent=False)

@@ -1,0 +1,1 @@
+"""Scripted outcomes, for conformance runs and benchmarks. Only where a setting allows it."""

@@ -1,0 +1,1 @@
+"""HTTP(S): CACAO ``http-api`` commands and ``act-http-request``."""

@@ -1,0 +1,76 @@
+"""Every connector, one line each; what it can do is read from its ``schema.py``.
+
+The code of a connector is imported when it is first needed: a web process names operations and never calls one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from connectors.base import Connector, OperationSpec
+from connectors.fake.schema import OPERATIONS as FAKE
+from connectors.http.schema import OPERATIONS as HTTP
+from connectors.jira.schema import OPERATIONS as JIRA
+from connectors.manual.schema import OPERATIONS as MANUAL
+from connectors.slack.schema import OPERATIONS as SLACK
+from connectors.ssh.schema import OPERATIONS as SSH
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One connector. ``code`` None: known, but nothing here carries it out. ``only_if``: a setting that must be on."""
+
+    operations: tuple[OperationSpec, ...]
+    code: str | None
+    only_if: str | None = None
+
+    @property
+    def is_installed(self) -> bool:
+        return self.only_if is None or bool(getattr(settings, self.only_if, False))
+
+
+ENTRIES: Mapping[str, Entry] = {
+    "http": Entry(HTTP, "connectors.http.connector.HttpConnector"),
+    "ssh": Entry(SSH, "connectors.ssh.connector.SshConnector"),
+    "slack": Entry(SLACK, "connectors.slack.connector.SlackConnector"),
+    "jira": Entry(JIRA, "connectors.jira.connector.JiraConnector"),
+    "manual": Entry(MANUAL, None),
+    "fake": Entry(FAKE, "connectors.fake.connector.FakeConnector", only_if="SALLYPORT_ALLOW_FAKE"),
+}
+
+#: kinds of connections: the connectors that need an address
+CONNECTION_KINDS = ("http", "ssh", "slack", "jira")
+
+
+def operations() -> Mapping[str, OperationSpec]:
+    """Return what is installed here, by operation name."""
+    return {spec.name: spec for entry in ENTRIES.values() if entry.is_installed for spec in entry.operations}
+
+
+def references() -> Mapping[str, OperationSpec]:
+    """Return the operations that a step may name, by reference (``act-...``)."""
+    return {spec.reference: spec for spec in operations().values() if spec.reference}
+
+
+def command_types() -> Mapping[str, str]:
+    """Return which operation carries out which CACAO command type."""
+    return {command_type: spec.name for spec in operations().values() for command_type in spec.command_types}
+
+
+def connector_of(operation: str) -> Connector | None:
+    """Return the connector that carries out ``operation``; None where nothing here does."""
+    for entry in ENTRIES.values():
+        if entry.code and entry.is_installed and any(spec.name == operation for spec in entry.operations):
+            return _made(entry.code)
+    return None
+
+
+@cache
+def _made(code: str) -> Connector:
+    return cast(Connector, import_string(code)())

@@ -1,0 +1,198 @@
+"""Writes of connections. Secrets come in here once and are only ever stored sealed."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from connectors import selectors
+from connectors.addresses import Address, AddressInvalid, read_url
+from connectors.connection_settings import check_settings
+from connectors.models import Connection
+from connectors.opening import context_of
+from connectors.registry import CONNECTION_KINDS
+from core.errors import Conflict, FieldError, Invalid
+from core.keyring import keyring
+from core.secrets import is_masked, seal
+
+if TYPE_CHECKING:
+    from accounts.models import Tenant
+
+#: a shorter secret cannot be found in an output, so the whole output is masked
+SHORTEST_SECRET = 8
+SECRET_FIELDS = frozenset({"token", "password", "private_key", "passphrase"})
+
+
+class ConnectionInvalid(Invalid):
+    code = "connection_invalid"
+
+
+class KindChanged(Conflict):
+    code = "connection_kind_changed"
+
+
+class SecretNeeded(Conflict):
+    """The address moves to another host, and its secret was not given again."""
+
+    code = "secret_needed"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A connection as it is to be. What is None stays as it is.
+
+    ``secrets`` (field to value) replace all stored ones. ``hosts``: further hosts they may go to.
+    """
+
+    kind: str
+    name: str
+    url: str
+    secrets: Mapping[str, str] | None = field(default=None, repr=False)
+    settings: Mapping[str, Any] | None = None
+    keyed: bool | None = None
+    allow_networks: Sequence[str] | None = None
+    hosts: Sequence[str] | None = None
+    enabled: bool | None = None
+
+
+def save_connection(*, tenant: Tenant, now: datetime, **wanted: Any) -> Connection:
+    """Make the tenant's connection of that name, or update it. The other arguments are those of ``Wanted``.
+
+    The address of the connection's own URL joins ``allow_networks`` when it is not public, so that it may be called
+    where the deployment lists it too. Raises ConnectionInvalid, SettingsInvalid, KindChanged, SecretNeeded.
+    """
+    return _save(tenant, Wanted(**wanted), now)
+
+
+def check_connection(*, tenant: Tenant, **wanted: Any) -> None:
+    """Raise what ``save_connection`` would raise, and store nothing."""
+    asked = Wanted(**wanted)
+    _check(asked, selectors.of(tenant.id).filter(name=asked.name).first())
+
+
+@transaction.atomic
+def _save(tenant: Tenant, wanted: Wanted, now: datetime) -> Connection:
+    stored = selectors.of(tenant.id).select_for_update().filter(name=wanted.name).first()
+    address = _check(wanted, stored)
+    connection = stored or Connection(tenant_id=tenant.id, name=wanted.name, kind=wanted.kind, created_at=now)
+    if wanted.settings is not None:
+        connection.settings = dict(wanted.settings)
+    if wanted.secrets is not None:
+        connection.sealed_secrets = _sealed(connection, wanted.secrets)
+        connection.last_error = ""
+    connection.url = wanted.url
+    connection.is_keyed = connection.is_keyed if wanted.keyed is None else wanted.keyed
+    connection.is_enabled = connection.is_enabled if wanted.enabled is None else wanted.enabled
+    connection.hosts = connection.hosts if wanted.hosts is None else _hosts(wanted.hosts)
+    networks = connection.allow_networks if wanted.allow_networks is None else _networks(wanted.allow_networks)
+    connection.allow_networks = _united(networks, own_networks(address))
+    connection.updated_at = now
+    connection.save()
+    return connection
+
+
+def note_last_error(*, connection: Connection, error: str) -> None:
+    """Show on the connection why its last call was refused; "" takes the note away."""
+    selectors.of(connection.tenant_id).filter(pk=connection.pk).update(last_error=error[:300])
+
+
+def own_networks(address: Address) -> list[str]:
+    """Return the addresses of a connection's own URL that are not public, each as a network of one."""
+    from core.outbound import is_public
+
+    literal = address.ip
+    found = [literal] if literal is not None else _resolved(address)
+    return [str(ipaddress.ip_network(each)) for each in found if not is_public(each)]
+
+
+def _resolved(address: Address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """What the name means now. A name that cannot be resolved adds nothing; its calls will say so."""
+    try:
+        answers = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    texts = dict.fromkeys(str(sockaddr[0]).partition("%")[0] for *_, sockaddr in answers)
+    return [ipaddress.ip_address(text) for text in texts]
+
+
+def _check(wanted: Wanted, stored: Connection | None) -> Address:
+    """Return the address to be, or raise. ``stored``: the connection of that name, if there is one."""
+    if wanted.kind not in CONNECTION_KINDS:
+        raise ConnectionInvalid(f"There is no kind {wanted.kind!r}. Kinds: {', '.join(CONNECTION_KINDS)}.")
+    faults = [*_name_faults(wanted.name), *_secret_faults(wanted.secrets or {})]
+    address = None
+    try:
+        address = read_url(wanted.url, kind=wanted.kind)
+        faults += _address_faults(wanted, address)
+    except AddressInvalid as error:
+        faults.append(FieldError("url", error.message))
+    if faults or address is None:
+        listed = " ".join(f"{fault.path}: {fault.message}" for fault in faults)
+        raise ConnectionInvalid(f"The connection cannot be stored. {listed}", fields=faults)
+    if wanted.settings is not None:
+        check_settings(wanted.kind, wanted.settings)
+    _networks(wanted.allow_networks or ())
+    if stored is not None and stored.kind != wanted.kind:
+        raise KindChanged(f"{stored.name!r} is a connection of kind {stored.kind}. Choose another name, or remove it.")
+    if stored is not None and wanted.secrets is None and stored.sealed_secrets and _moves(stored, address):
+        raise SecretNeeded(f"{stored.name!r} moves to another host: give its secret again.")
+    return address
+
+
+def _name_faults(name: str) -> list[FieldError]:
+    if name and len(name) <= 128 and name == name.strip() and name.isprintable():
+        return []
+    return [FieldError("name", "1 to 128 characters that can be printed, without spaces at the ends.")]
+
+
+def _secret_faults(secrets: Mapping[str, str]) -> list[FieldError]:
+    faults = []
+    for name, value in secrets.items():
+        if name not in SECRET_FIELDS:
+            faults.append(FieldError(f"secrets.{name}", f"One of {', '.join(sorted(SECRET_FIELDS))}."))
+        elif not value or "\0" in value or is_masked(value):
+            faults.append(FieldError(f"secrets.{name}", "A secret is text, and not the stars shown in its place."))
+    return faults
+
+
+def _address_faults(wanted: Wanted, address: Address) -> list[FieldError]:
+    faults = []
+    if len(wanted.url) > 2000 or address.query:
+        faults.append(FieldError("url", "At most 2,000 characters, without a query."))
+    if wanted.kind == "ssh" and address.path.strip("/"):
+        faults.append(FieldError("url", "The address of an ssh connection is ssh://host or ssh://host:port."))
+    return faults
+
+
+def _sealed(connection: Connection, secrets: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: seal(value, context=context_of(connection.tenant_id, connection.id, name), keyring=keyring())
+        for name, value in secrets.items()
+    }
+
+
+def _moves(stored: Connection, address: Address) -> bool:
+    """Whether a stored secret would go to another host, or unencrypted where it was not."""
+    before = read_url(stored.url, kind=stored.kind)
+    return before.host != address.host or (before.scheme, address.scheme) == ("https", "http")
+
+
+def _networks(texts: Iterable[str]) -> list[str]:
+    try:
+        return [str(ipaddress.ip_network(text.strip(), strict=False)) for text in texts if text.strip()]
+    except ValueError:
+        raise ConnectionInvalid("allow_networks: each is a network such as 10.0.0.0/8.") from None
+
+
+def _hosts(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(text.strip().lower().rstrip(".") for text in texts if text.strip()))
+
+
+def _united(*lists: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(entry for entries in lists for entry in entries))

@@ -1,0 +1,1 @@
+"""Commands over SSH, with pinned host keys."""

@@ -1,0 +1,44 @@
+"""What ``ssh.exec`` declares (CONNECTORS.md, 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.base import EffectClass, Endpoint, OperationSpec
+from core.errors import Invalid
+from core.quoting import join_shell
+
+
+class CommandEmpty(Invalid):
+    code = "command_invalid"
+
+
+def command_text(arguments: Mapping[str, Any]) -> str:
+    """Return the shell text of a command, each outside value quoted for its place.
+
+    Raises UnsafePlaceholder where a value cannot be quoted, CommandEmpty.
+    """
+    text = join_shell(arguments.get("command") or (), dialect="sh")
+    if not text.strip():
+        raise CommandEmpty("The ssh command is empty.")
+    return text
+
+
+def check(arguments: Mapping[str, Any], endpoint: Endpoint) -> None:
+    command_text(arguments)
+
+
+OPERATIONS = (
+    OperationSpec(
+        name="ssh.exec",
+        title="Run a command over SSH",
+        effect=EffectClass.UNSAFE,
+        command_types=("ssh",),
+        connection_kind="ssh",
+        outputs={"type": "string", "description": "Standard output. Standard error and exit code stand beside it."},
+        check=check,
+        secret_fields=("password", "private_key", "passphrase"),
+        unsafe_reason="A shell command may do anything, and the far side does not know our key.",
+    ),
+)
