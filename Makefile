@@ -1,0 +1,26 @@
+# Shortcuts for developers. Nothing here is needed to run Sallyport: see `python3 manage.py help`.
+.DEFAULT_GOAL := help
+.PHONY: help up test check fmt bench pins
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Run everything until Ctrl-C (PORT, SALLYPORT_HOME, WORKERS)
+	@python3 manage.py up
+
+test: ## Run all tests; ARGS="-k word" goes to pytest
+	@python3 manage.py test $(ARGS)
+
+check: ## Lint, format, types, import rules, migrations, OpenAPI schema
+	@bash .ci/check
+
+fmt: ## Format the code and mend what ruff can
+	@$$(python3 config/bootstrap.py tests | tail -n 1) -m ruff check --fix . ; \
+	$$(python3 config/bootstrap.py tests | tail -n 1) -m ruff format .
+
+bench: ## Measure steps per second beside a raw Celery chain; ARGS go to the benchmark
+	@python3 manage.py bench $(ARGS)
+
+pins: ## Compile requirements.in and tests/requirements.in to hashed pins (needs uv)
+	@uv pip compile --quiet requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt
+	@uv pip compile --quiet tests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/requirements.txt
