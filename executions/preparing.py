@@ -12,6 +12,7 @@ from typing import Any
 
 from connectors.base import Part, Parts, Trust
 from connectors.dispatch import Call, Destination
+from core.quoting import UnsafePlaceholder
 from core.secrets import Secret
 from executions.engine import substitution, templates
 from executions.engine.variables import Scopes
@@ -84,20 +85,28 @@ class _Preparing:
     def _arguments(self, command: Command) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         if command.text is not None:
-            arguments["command"] = self._parts(command.text)
+            encoded = str(command.raw.get("command_b64", "")) if command.text_is_base64 else None
+            arguments["command"] = self._parts(command.text, encoded)
         if command.content is not None:
-            arguments["content"] = self._parts(command.content)
+            encoded = str(command.raw.get("content_b64", "")) if command.content_is_base64 else None
+            arguments["content"] = self._parts(command.content, encoded)
         if command.headers:
             arguments["headers"] = {
                 name: tuple(self._parts(value) for value in values) for name, values in command.headers.items()
             }
         return arguments
 
-    def _parts(self, text: str) -> Parts:
+    def _parts(self, text: str, encoded: str | None = None) -> Parts:
+        """References are replaced in base64 first, then in what it says (12.11)."""
         try:
-            found = substitution.parts(text, self.lookup, self.declared)
+            if encoded is not None:
+                found = substitution.decoded_parts(encoded, self.lookup, self.declared)
+            else:
+                found = substitution.parts(text, self.lookup, self.declared)
         except substitution.UnresolvedVariable as error:
             raise CannotPrepare("unresolved_variable", str(error)) from error
+        except UnsafePlaceholder as error:
+            raise CannotPrepare("unsafe_placeholder", error.message) from error
         return tuple(Part(part.text, Trust(part.trust), part.type, part.name) for part in found)
 
     def _destination(self, found: AgentTarget | None) -> Destination | None:

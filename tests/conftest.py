@@ -7,6 +7,8 @@ import secrets
 import shutil
 import tempfile
 from base64 import b64encode
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings
@@ -16,6 +18,9 @@ from config.embedded.account import forget_data
 from config.embedded.postgres import postgres
 from config.embedded.valkey import valkey
 from config.supervisor import CannotStart, Supervisor
+
+if TYPE_CHECKING:
+    from executions.models import Execution
 
 SERVERS = pytest.StashKey[Supervisor]()
 
@@ -63,3 +68,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         forget_data()
         for directory in (servers.home, home.socket_directory()):
             shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def run_to_end(transactional_db: None) -> Callable[..., Execution]:  # noqa: ARG001
+    """Return a function that drives an execution until it is final or waits for somebody (see tests.flows.driving)."""
+    from tests.flows.driving import drive
+
+    return drive
