@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from config.env import Refused
 
 DATABASE_FORM = "a URL such as postgresql://user@host:5432/name (the password may stand in DATABASE_PASSWORD_FILE)"
-REDIS_FORM = "a URL such as redis://:password@host:6379/0, rediss://... or unix:///path?db=0"
+REDIS_FORM = "a URL such as redis://host:6379/0, rediss://... or unix:///path?db=0 (password: REDIS_PASSWORD_FILE)"
 #: what PostgreSQL's own URLs allow and we pass on
 DATABASE_OPTIONS = frozenset(
     {"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name", "host"}
@@ -33,12 +33,15 @@ def database(url: str, password: str | None) -> dict[str, Any]:
     }
 
 
-def redis(url: str) -> str:
-    """Return the URL in redis-py's form, refusing what it would refuse later."""
+def redis(url: str, password: str | None) -> str:
+    """Return the URL in redis-py's form with the password in it, refusing what redis-py would refuse later."""
     parts = _split(url, "REDIS_URL", {"redis", "rediss", "unix"}, REDIS_FORM)
     if not (parts.path if parts.scheme == "unix" else parts.hostname):
         raise Refused("REDIS_URL", REDIS_FORM)
-    return url
+    if password is None:
+        return url
+    login = f"{parts.username or ''}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def broker(redis_url: str) -> str:

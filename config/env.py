@@ -95,6 +95,17 @@ def cidr_list(name: str, *, environ: Mapping[str, str] = os.environ) -> tuple[IP
         raise Refused(name, "networks such as 10.0.0.0/8,fd00::/8, without host bits") from None
 
 
+def host_ports(name: str, *, environ: Mapping[str, str] = os.environ) -> tuple[tuple[str, int], ...]:
+    """Return a list such as ``web:8000, [fd00::1]:443``."""
+    found = []
+    for word in words(name, environ=environ):
+        host, _, port = word.rpartition(":")
+        if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+            raise Refused(name, "a list of HOST:PORT")
+        found.append((host.strip("[]"), int(port)))
+    return tuple(found)
+
+
 def secret(name: str, *, environ: Mapping[str, str] = os.environ) -> str | None:
     """Return the value of NAME, or the contents of the file that NAME_FILE points to; None when neither is set."""
     value, path = text(name, environ=environ), text(f"{name}_FILE", environ=environ)

@@ -136,7 +136,9 @@ DATABASES = {
 
 # --- Redis: the broker's doorbell, channel layer, rate limits -------------------------------------------------
 
-REDIS_URL = addresses.redis(env.secret("REDIS_URL") or f"unix://{home.socket_directory()}/valkey.sock?db=0")
+REDIS_URL = addresses.redis(
+    env.text("REDIS_URL") or f"unix://{home.socket_directory()}/valkey.sock?db=0", env.secret("REDIS_PASSWORD")
+)
 SALLYPORT_REDIS_PREFIX = env.text("SALLYPORT_REDIS_PREFIX", "sallyport:")  # one Redis may serve several deployments
 CHANNEL_LAYERS = {
     "default": {
@@ -198,6 +200,7 @@ SALLYPORT_DENIED_ENDPOINTS = [
         addresses.endpoint(REDIS_URL, 6379),
         addresses.endpoint(SALLYPORT_PUBLIC_URL, 443 if SALLYPORT_PUBLIC_URL.startswith("https:") else 80),
         ("127.0.0.1", PORT),
+        *env.host_ports("SALLYPORT_DENIED_ENDPOINTS"),
     )
     if found
 ]

@@ -81,7 +81,7 @@ class _Start:
             *processes.workers(count=self.worker_count, threads=self.threads, environ=environ),
         ]
         stamp = _Stamp((self.port, demo_port, self.url, env.text("DATABASE_URL")))
-        is_warm = stamp.is_current() and "DATABASE_URL" not in os.environ
+        is_warm = stamp.is_current() and not env.text("DATABASE_URL")
         self.say(f"starting with {home()} ({'warm' if is_warm else 'first start or update'})")
         self.supervisor.facts = {"url": self.url, "home": str(home()), "ports": {"web": self.port, "demo": demo_port}}
         self.supervisor.start(*stores, *before, *(applications if is_warm else ()))
@@ -118,9 +118,8 @@ class _Start:
             self.say(f"sample run: {error}")
 
     def _stores(self) -> list[Service]:
-        given = {name for name in ("DATABASE_URL", "REDIS_URL", "REDIS_URL_FILE") if env.text(name)}
-        stores = [] if "DATABASE_URL" in given else [postgres()]
-        return stores if given & {"REDIS_URL", "REDIS_URL_FILE"} else [*stores, valkey()]
+        stores = [] if env.text("DATABASE_URL") else [postgres()]
+        return stores if env.text("REDIS_URL") else [*stores, valkey()]
 
     def _note_time(self, *, is_warm: bool) -> None:
         """Say how long it took, and keep it, so that a warm start is told beside the last cold one."""

@@ -24,6 +24,7 @@ GOOD: list[tuple[Callable[..., Any], dict[str, Any], str, Any]] = [
     (env.words, {}, "a, b  c", ("a", "b", "c")),
     (env.cidr_list, {}, "127.0.0.0/8, fd00::/8", (ip_network("127.0.0.0/8"), ip_network("fd00::/8"))),
     (env.cidr_list, {}, "", ()),
+    (env.host_ports, {}, "web:8000 [fd00::1]:443", (("web", 8000), ("fd00::1", 443))),
     (env.text, {"default": "x"}, "", "x"),
 ]
 
@@ -44,6 +45,8 @@ BAD: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (env.seconds, {"default": 1, "minimum": 1}, "0.5"),
     (env.cidr_list, {}, "10.0.0.1/8"),
     (env.cidr_list, {}, "localhost"),
+    (env.host_ports, {}, "web"),
+    (env.host_ports, {}, "web:70000"),
     (env.required, {"expected": "something"}, " "),
 ]
 
@@ -135,7 +138,12 @@ def test_a_redis_url_is_spelled_for_celery() -> None:
     assert addresses.broker("redis://:pw@h:1/0") == "redis://:pw@h:1/0"
 
 
+def test_a_password_of_redis_is_put_into_its_url() -> None:
+    assert addresses.redis("redis://h:6379/1", "a/b@c") == "redis://:a%2Fb%40c@h:6379/1"
+    assert addresses.redis("redis://:old@h:6379/1", None) == "redis://:old@h:6379/1"
+
+
 @pytest.mark.parametrize("url", ["http://h", "redis://", "unix:", "redis://h:x/0"])
 def test_a_redis_url_that_cannot_be_meant_is_refused(url: str) -> None:
     with pytest.raises(env.Refused, match="REDIS_URL"):
-        addresses.redis(url)
+        addresses.redis(url, None)
