@@ -60,9 +60,9 @@ class Address:
         for entry in hosts:
             if entry.lower().rstrip(".") == self.host:
                 return True
-            if address is not None and (network := _network(entry)) is not None:
-                if address.version == network.version and address in network:
-                    return True
+            network = _network(entry)
+            if address is not None and network is not None and address in network:
+                return True
         return False
 
 

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 #: a connection may ask for longer calls than its operation declares, up to this
 LONGEST_CALL = timedelta(minutes=10)
 #: codes of outcomes after which the next address of a target is tried (D34)
-_UNREACHED = "connect_failed"
+_UNREACHED = frozenset({"connect_failed", "dns_failed"})
 _TEXT = 300
 
 
@@ -115,7 +115,7 @@ class Attempt:
         outcome = failed("no_target", "There is no address to call.", sent=False, retry=False)
         for endpoint in call.endpoints:
             outcome = self._at(call, endpoint)
-            if outcome.sent or outcome.code != _UNREACHED:
+            if outcome.sent or outcome.code not in _UNREACHED:
                 break
         return outcome
 
@@ -184,7 +184,7 @@ class Attempt:
     def _mark_connection(self, call: PlannedCall, outcome: Outcome) -> None:
         """Show on the connection that its credential was refused, and take the mark away when a call works again."""
         connection = call.connection
-        if connection is None or outcome.code != "unauthorized" and not connection.last_error:
+        if connection is None or (outcome.code != "unauthorized" and not connection.last_error):
             return
         refused = outcome.code == "unauthorized"
         if not refused and outcome.kind is not OutcomeKind.COMPLETED:

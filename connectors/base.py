@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -124,6 +124,7 @@ class Endpoint:
     keyed: bool = False
     allow_networks: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    pool: str = ""  # calls of different pools never share a network connection
 
 
 @dataclass(frozen=True)

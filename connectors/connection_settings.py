@@ -32,6 +32,10 @@ def _is_header(value: Any) -> bool:
     return isinstance(value, str) and bool(_HEADER.fullmatch(value)) and value.lower() not in _HEADERS_OF_HTTP
 
 
+def _is_ca(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 100_000 and "-----BEGIN CERTIFICATE-----" in value
+
+
 def _is_user(value: Any) -> bool:
     return _is_text(value) and not re.search(r"[\x00-\x1f\x7f:]", value)
 
@@ -47,6 +51,7 @@ _HTTP: Mapping[str, _Rule] = {
     "key_valid_for": (_is_span, "seconds for which the far side remembers a key"),
     "idempotent": (_is_flag, "true if repeating a PUT or DELETE gives the same end state"),
     "trace_headers": (_is_flag, "true to send X-Execution, X-Step-Run, X-Attempt and X-Fence"),
+    "ca": (_is_ca, "certificates of the authorities to trust for it, in PEM form"),
     "call_limit": _CALL_LIMIT,
 }
 RULES: Mapping[str, Mapping[str, _Rule]] = {
@@ -56,8 +61,8 @@ RULES: Mapping[str, Mapping[str, _Rule]] = {
         "host_key": (_is_text, "the server's key: a SHA256 fingerprint or a known-hosts line, one a line"),
         "call_limit": _CALL_LIMIT,
     },
-    "slack": {"trace_headers": _HTTP["trace_headers"], "call_limit": _CALL_LIMIT},
-    "jira": {"user": _USER, "trace_headers": _HTTP["trace_headers"], "call_limit": _CALL_LIMIT},
+    "slack": {"ca": _HTTP["ca"], "trace_headers": _HTTP["trace_headers"], "call_limit": _CALL_LIMIT},
+    "jira": {"user": _USER, "ca": _HTTP["ca"], "trace_headers": _HTTP["trace_headers"], "call_limit": _CALL_LIMIT},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.planning import Call, Destination
@@ -23,12 +23,15 @@ _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*(?::\s*([A-Za-z]*))?\s*")
 
 @dataclass(frozen=True)
 class DocumentLogin:
-    """How to log on, by the document. ``stored_as``: name of the tenant's connection that holds the secret (``kms``)."""
+    """How to log on, by the document.
 
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    ``stored_as``: name of the tenant's connection that holds the secret (``kms``); ``field``: what it is there.
+    """
+
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, Secret]
     stored_as: str | None = None
-    secret_field: str = "password"
+    field: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.secrets) or self.stored_as is not None
@@ -39,7 +42,7 @@ def login_of(call: Call) -> DocumentLogin:
     for destination in (call.target, call.agent):
         if destination is not None and destination.authentication is not None:
             return _login(destination, destination.authentication)
-    return DocumentLogin()
+    return DocumentLogin({}, {})
 
 
 def _login(destination: Destination, authentication: Mapping[str, Any]) -> DocumentLogin:
@@ -52,7 +55,8 @@ def _login(destination: Destination, authentication: Mapping[str, Any]) -> Docum
         settings |= _oauth_header(authentication.get("oauth_header"))
     if authentication.get("kms") is True:
         return DocumentLogin(settings, {}, str(authentication.get("kms_key_identifier") or ""), name)
-    secrets = {name: value for value in [_secret(destination, authentication, secret)] if value}
+    found = _secret(destination, authentication, secret)
+    secrets = {name: found} if found else {}
     if kind == "private-key" and (passphrase := _secret(destination, authentication, "password")):
         secrets["passphrase"] = passphrase
     return DocumentLogin(settings, secrets, None, name)

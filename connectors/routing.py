@@ -51,7 +51,7 @@ def route(call: Call, *, kind: str, connections: Sequence[Connection]) -> Route:
 
 
 def endpoint_of(connection: Connection, *, url: str | None = None) -> Endpoint:
-    """Return a connection as an endpoint without secrets, at another address of its host list where ``url`` is given."""
+    """Return a connection as an endpoint without secrets; ``url``: another address of its host list."""
     return Endpoint(
         name=connection.name,
         kind=connection.kind,
@@ -60,6 +60,7 @@ def endpoint_of(connection: Connection, *, url: str | None = None) -> Endpoint:
         keyed=connection.is_keyed,
         allow_networks=tuple(connection.allow_networks),
         hosts=_hosts_of(connection),
+        pool=str(connection.id),
     )
 
 
@@ -217,10 +218,10 @@ def _document_credential(
     if not all(address.is_among(_hosts_of(holder)) for address in addresses):
         raise NotRouted("destination_refused", f"The secret of {holder.name!r} may not go to this address.")
     sealed = holder.sealed_secrets
-    name = login.secret_field if login.secret_field in sealed else next(iter(sealed), None)
-    if name is None or (name != login.secret_field and len(sealed) > 1):
+    name = login.field if login.field in sealed else next(iter(sealed), None)
+    if name is None or (name != login.field and len(sealed) > 1):
         raise NotRouted("no_connection", f"The connection {holder.name!r} holds no secret that fits.")
-    return Credential(holder.tenant_id, holder.id, {name: sealed[name]}, as_field=login.secret_field)
+    return Credential(holder.tenant_id, holder.id, {name: sealed[name]}, as_field=login.field)
 
 
 def _to_connection(connection: Connection) -> Route:

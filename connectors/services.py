@@ -19,6 +19,7 @@ from connectors.opening import context_of
 from connectors.registry import CONNECTION_KINDS
 from core.errors import Conflict, FieldError, Invalid
 from core.keyring import keyring
+from core.outbound import is_public
 from core.secrets import is_masked, seal
 
 if TYPE_CHECKING:
@@ -104,8 +105,6 @@ def note_last_error(*, connection: Connection, error: str) -> None:
 
 def own_networks(address: Address) -> list[str]:
     """Return the addresses of a connection's own URL that are not public, each as a network of one."""
-    from core.outbound import is_public
-
     literal = address.ip
     found = [literal] if literal is not None else _resolved(address)
     return [str(ipaddress.ip_network(each)) for each in found if not is_public(each)]

@@ -7,10 +7,11 @@ from typing import Any
 
 from connectors.base import Command, Outcome, completed, failed
 from connectors.http.answers import failure_of
-from connectors.http.exchange import Answer, exchange
+from connectors.http.exchange import exchange
 from connectors.http.requests import request_of
 from core import strict_json
 from core.errors import Invalid
+from core.outbound import OutboundResponse
 
 
 class HttpConnector:
@@ -34,11 +35,11 @@ class HttpConnector:
         return completed(output, status=answer.status, headers=answer.headers)
 
 
-def _described(answer: Answer) -> dict[str, Any]:
+def _described(answer: OutboundResponse) -> dict[str, Any]:
     return {"status": answer.status, "headers": dict(answer.headers), "body": _body(answer)}
 
 
-def _body(answer: Answer) -> Any:
+def _body(answer: OutboundResponse) -> Any:
     """JSON where the answer says or may mean so, and is; else text; None when it is empty."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not answer.body:

@@ -20,6 +20,7 @@ _VERSION = re.compile(r"HTTP/?[0-9](\.[0-9])?", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 _METHOD = re.compile(r"[A-Za-z]{1,20}")
 _NEVER = frozenset({"CONNECT", "TRACE"})
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: what may stand in a path or query as it is, a percent sign of an encoding included
 _KEPT = "%/:@!$&'()*+,;=~-._?"
@@ -112,7 +113,7 @@ def read_path(path: str) -> RequestTarget:
 
 def _read(text: str) -> RequestTarget:
     """Read a joined target. A fragment is no part of a request and falls away."""
-    text = text.partition("#")[0]
+    text = quote(text.partition("#")[0], safe=_PRINTABLE)
     absolute = _ORIGIN.match(text)
     rest = text[absolute.end() :] if absolute else text
     path, _, query = rest.partition("?")

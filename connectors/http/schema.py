@@ -59,6 +59,6 @@ OPERATIONS = (
         effect_of=effect_of,
         key_valid_for=KEY_VALID_FOR,
         secret_fields=("token", "password"),
-        unsafe_reason="A POST may do anything. GET, HEAD and OPTIONS are read; a keyed connection makes the rest keyed.",
+        unsafe_reason="A POST may do anything. GET, HEAD, OPTIONS are read; a keyed connection makes the rest keyed.",
     ),
 )

@@ -54,7 +54,7 @@ class _Pinned(asyncssh.SSHClient):
         self._pins = pins
         self.refused: str | None = None
 
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
         if self._pins.holds(key):
             return True
         self.refused = key.get_fingerprint("sha256")

@@ -30,7 +30,7 @@ class SshConnector:
             is_final = error.code != "connect_failed"
             return failed(error.code, error.message, sent=False, retry=False if is_final else None)
         except Refused as error:
-            return failed(error.code, error.message, sent=False, retry=False)
+            return failed(error.code, error.message, sent=False, retry=None if error.code == "dns_failed" else False)
         except HostKeyUnreadable as error:
             return failed(error.code, error.message, sent=False, retry=False)
         try:

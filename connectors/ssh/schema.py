@@ -25,7 +25,7 @@ def command_text(arguments: Mapping[str, Any]) -> str:
     return text
 
 
-def check(arguments: Mapping[str, Any], endpoint: Endpoint) -> None:
+def check(arguments: Mapping[str, Any], endpoint: Endpoint) -> None:  # noqa: ARG001
     command_text(arguments)
 
 

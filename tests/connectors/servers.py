@@ -270,7 +270,7 @@ def slack(token: str = "xoxb-stand-in-token", *, page: int = 100) -> Iterator[Se
             case "GET", "/api/conversations.history":
                 return history(received)
             case "GET", "/api/conversations.list":
-                listed = [{"id": id, "name": name} for name, id in state.channels.items()]
+                listed = [{"id": identifier, "name": name} for name, identifier in state.channels.items()]
                 return paged(received, "channels", listed)
         return json_reply({"ok": False, "error": "unknown_method"}, 404)
 

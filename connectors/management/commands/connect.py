@@ -16,10 +16,10 @@ from django.utils import timezone
 from accounts.models import Tenant
 from accounts.selectors import get_tenant, list_tenants
 from connectors import selectors
+from connectors.addresses import read_url
 from connectors.connection_settings import RULES, secret_field
 from connectors.registry import CONNECTION_KINDS
 from connectors.services import SHORTEST_SECRET, own_networks, save_connection
-from connectors.addresses import read_url
 from core.errors import DomainError, NotFound
 
 
