@@ -72,6 +72,7 @@ class LeaseKeeper:
         while True:
             with self._changed:
                 while not self._held:
+                    connection.close()
                     self._changed.wait()
                 self._changed.wait(pause)
                 held = list(self._held.values())

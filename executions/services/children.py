@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from accounts.models import Tenant
@@ -55,8 +56,14 @@ def _start(work: Work) -> None:
         options=_options(work),
         actor=SYSTEM,
         parent=StepRun.objects.select_related("execution").get(pk=work.run.id),
-        now=database_now(),
+        now=_clock(work),
     )
+
+
+def _clock(work: Work) -> datetime:
+    """A scripted execution has a clock of its own, which decides validity only."""
+    scripted = (work.execution.script or {}).get("now")
+    return datetime.fromisoformat(scripted) if scripted else database_now()
 
 
 def _refuse_own_ancestor(work: Work, playbook_id: UUID) -> None:
@@ -86,9 +93,11 @@ def _options(work: Work) -> dict[str, object]:
         own = script.get("children", {}).get(work.step.playbook_id, {})
         children = script.get("children", {})
         options["script"] = {
-            "steps": own.get("script", {}), "decisions": own.get("decisions", {}), "children": children
-        }  # fmt: skip
-        options["override_validity"] = True
+            "steps": own.get("script", {}),
+            "decisions": own.get("decisions", {}),
+            "children": children,
+            "now": script.get("now"),
+        }
     return options
 
 

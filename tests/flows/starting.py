@@ -1,0 +1,51 @@
+"""Tenants, and playbooks that are stored from compiled workflows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from accounts.models import Tenant
+from accounts.services import create_tenant
+from core.actors import SYSTEM
+from executions.models import Execution
+from executions.services import start_execution
+from playbooks.cacao.types import Workflow
+from playbooks.services import store_dialect
+
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+
+Start = Callable[..., Execution]
+
+
+def make_tenant() -> Tenant:
+    return create_tenant(slug=f"t-{uuid4().hex[:8]}", name="Test tenant", now=NOON)
+
+
+def start_workflow(
+    tenant: Tenant, workflow: Workflow, *, script: dict[str, Any] | None = None, **options: Any
+) -> Execution:
+    """Store a workflow and start it; ``script`` is what the fake connector plays, by step."""
+    version = store_dialect(
+        tenant=tenant,
+        octets=b"{}",
+        dialect=workflow.dialect,
+        workflow=workflow,
+        slug=f"p-{uuid4().hex[:12]}",
+        name="Test playbook",
+        description="",
+        label="1.0.0",
+        trigger={},
+        tags=[],
+        step_count=len(workflow.steps),
+        cacao_id=f"playbook--{uuid4()}",
+        actor=SYSTEM,
+        now=NOON,
+    )
+    if script is not None:
+        options["script"] = {"steps": script}
+    return start_execution(
+        tenant=tenant, version=version, inputs={"variables": {}}, options=options, actor=SYSTEM, now=NOON
+    )
