@@ -44,6 +44,8 @@ class Variable:
     constant: bool = False
     external: bool = False
     description: str = ""
+    #: external, and a start need not give it: declared nowhere in the document (variable-undefined, 13.3)
+    optional: bool = False
 
     @property
     def is_author_text(self) -> bool:
@@ -55,16 +57,22 @@ class Variable:
 class Command:
     """One instruction as written. ``text`` and ``content`` are decoded when they came as base64.
 
-    ``type`` is the type meant (aliases resolved). ``raw`` is the command object as received.
+    ``type`` is the type meant (aliases resolved). ``raw`` is the command object as received. ``..._is_base64``: it
+    came as base64. ``..._is_encoded``: it still is, because a reference stands in the base64 itself or the octets are
+    not UTF-8; references are replaced first, then it is decoded (12.11). ``for_people``: a person carries it out
+    (D16, D18), whatever its type.
     """
 
     type: str
     text: str | None = None
     text_is_base64: bool = False
+    text_is_encoded: bool = False
     content: str | None = None
     content_is_base64: bool = False
+    content_is_encoded: bool = False
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     description: str = ""
+    for_people: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -93,6 +101,8 @@ class Question:
 
     kind: QuestionKind
     text: str  # may hold references; shown, never executed
+    #: names, descriptions and conditions in prose: shown as written, no reference is replaced (12.11)
+    is_literal: bool = False
     choices: tuple[str, ...] = ()
     approvers: tuple[str, ...] = ()
     deadline: timedelta | None = None
@@ -135,6 +145,7 @@ class Step:
     description: str = ""
     delay: timedelta = timedelta(0)
     timeout: timedelta | None = None
+    owner: str | None = None  # id of the identity that is responsible; questions obey it (12.8)
     variables: Mapping[str, Variable] = field(default_factory=dict)
     on_completion: str | None = None
     on_success: str | None = None
