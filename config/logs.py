@@ -19,6 +19,13 @@ def one_line(text: str) -> str:
     return cut.translate(FORBIDDEN)
 
 
+class NotProbes(logging.Filter):
+    """Drops Django's line about an answer of 503 to a probe: while things start there are many."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not getattr(getattr(record, "request", None), "path", "").startswith("/health/")
+
+
 class OneLine(logging.Formatter):
     """``2026-01-31T12:00:00.123Z INFO executions.tasks [request id]: message``; then a traceback."""
 

@@ -274,9 +274,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "config.logs.OneLine"}},
+    "filters": {"not_probes": {"()": "config.logs.NotProbes"}},
     "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stream"], "level": env.text("LOG_LEVEL", "INFO").upper()},
     "loggers": {
+        "celery.worker.strategy": {"level": "WARNING"},  # two lines a doorbell say nothing that the events do not
+        "celery.app.trace": {"level": "WARNING"},
+        "django.request": {"filters": ["not_probes"]},
         "httpx": {"level": "WARNING"},
         "asyncssh": {"level": "WARNING"},
     },

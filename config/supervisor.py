@@ -90,10 +90,13 @@ class Child:
 
 
 class Supervisor:
-    """Holds the lock of a home while it runs. ``say`` prints one line for the person at the terminal."""
+    """Holds the lock of a home while it runs. ``say`` prints one line for the person at the terminal.
 
-    def __init__(self, home: Path, say: Callable[[str], None]) -> None:
-        self.home, self.say = home, say
+    ``patience``: how many seconds children have between the request to end and the kill.
+    """
+
+    def __init__(self, home: Path, say: Callable[[str], None], *, patience: float = 12.0) -> None:
+        self.home, self.say, self.patience = home, say, patience
         self.children: list[Child] = []
         self.is_stopping = False
         self.facts: dict[str, Any] = {}  # what `manage.py status` is told beside the processes
@@ -182,7 +185,7 @@ class Supervisor:
                 for pid, child in by_pid.items()
                 if child.service.tier == tier and child.is_running
             ]
-            watchdog.end(group, alive=lambda pid: by_pid[pid].is_running)
+            watchdog.end(group, patience=self.patience, alive=lambda pid: by_pid[pid].is_running)
         for pid in by_pid:
             self._tell(f"-{pid}")
         self._record_file.unlink(missing_ok=True)
@@ -203,6 +206,7 @@ class Supervisor:
         """Write who runs, for `manage.py status` and for the next start should this one be killed."""
         record = {
             "up": {"pid": os.getpid(), "identity": watchdog.identity(os.getpid())},
+            "watchdog": self._watchdog.pid,
             "processes": [child.record() for child in self.children],
             **self.facts,
         }
