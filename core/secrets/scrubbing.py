@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from core.secrets.encodings import base64_forms_of, compact, forms_of
 from core.secrets.spans import Span, clipped, end_of_safe, merged, positions, replaced, widened
@@ -173,10 +173,11 @@ def _occurrences(form: bytes, octets: bytes) -> Iterator[int]:
 
 
 def _decodings(text: str) -> Iterator[str]:
-    if "%" in text or "+" in text:
-        once = unquote_plus(text)
-        yield once
-        yield unquote_plus(once)
+    for decode in (unquote, unquote_plus):
+        if "%" in text or "+" in text:
+            once = decode(text)
+            yield once
+            yield decode(once)
     if "&" in text:
         yield html.unescape(text)
 
