@@ -67,14 +67,14 @@ def test_without_any_installer_the_message_says_what_to_install(
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SystemExit, match="pip 22.3 or newer .* or uv"):
+    with pytest.raises(SystemExit, match=r"pip 22\.3 or newer .* or uv"):
         bootstrap._installer(str(broken), str(broken))
 
 
 def test_an_old_python_is_told_which_one_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SystemExit, match="needs Python 3.11 or newer"):
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer"):
         bootstrap._find_python()
     newer = tmp_path / "python3.12"
     newer.symlink_to(sys.executable)

@@ -75,17 +75,13 @@ def test_a_process_that_dies_is_started_again_and_the_person_is_told(
 
 
 def test_stopping_leaves_no_process_not_even_one_that_ignores_the_signal(tmp_path: Path) -> None:
-    supervisor = Supervisor(tmp_path, print)
+    supervisor = Supervisor(tmp_path, print, patience=0.5)
     supervisor.start(python("patient", PATIENT), python("stubborn", STUBBORN))
     pids = [pid_of(supervisor, "patient"), pid_of(supervisor, "stubborn")]
     until(lambda: "up" in supervisor.log_of("stubborn").read_text())
     until(lambda: all(watchdog.is_alive(pid) for pid in pids))
 
-    original, watchdog.end.__kwdefaults__["patience"] = watchdog.end.__kwdefaults__["patience"], 0.5
-    try:
-        supervisor.stop()
-    finally:
-        watchdog.end.__kwdefaults__["patience"] = original
+    supervisor.stop()
 
     until(lambda: not any(watchdog.is_alive(pid) for pid in pids), seconds=2)
     assert running.find(tmp_path) is None
@@ -119,27 +115,26 @@ supervisor.watch()
 """
 
 
-def supervising(home: Path) -> tuple[subprocess.Popen[str], int]:
-    """Start a supervisor with one child in a process of its own; return it and the child's process id."""
+def supervising(home: Path) -> tuple[subprocess.Popen[str], int, int]:
+    """Start a supervisor with one child in a process of its own; return it, its child's and its watchdog's number."""
     command = [sys.executable, "-c", SUPERVISING, str(home)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
-    return process, json.loads((home / "run.json").read_text())["processes"][0]["pid"]
+    record = json.loads((home / "run.json").read_text())
+    return process, record["processes"][0]["pid"], record["watchdog"]
 
 
 def test_the_watchdog_ends_everything_when_the_supervisor_is_killed(tmp_path: Path) -> None:
-    process, child = supervising(tmp_path)
+    process, child, _ = supervising(tmp_path)
     process.kill()
     process.wait()
     until(lambda: not watchdog.is_alive(child))
 
 
 def test_a_next_start_ends_what_was_left_when_supervisor_and_watchdog_were_killed(tmp_path: Path) -> None:
-    process, child = supervising(tmp_path)
-    children = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True)
-    watchdogs = {int(word) for word in children.stdout.split()} - {child}
-    for pid in (*watchdogs, process.pid):
+    process, child, its_watchdog = supervising(tmp_path)
+    for pid in (its_watchdog, process.pid):
         os.kill(pid, signal.SIGKILL)
     process.wait()
     assert watchdog.is_alive(child)
