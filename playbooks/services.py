@@ -83,7 +83,7 @@ def store_imported(
     if existing is not None:
         document, octets = copied(document, new_id=new_cacao_id())
         card = card_of(document)
-    slug = _slug_for(card.name) if mode == "copy" else _free_slug(tenant, card)
+    slug = slug_for(card.name) if mode == "copy" else _free_slug(tenant, card)
     playbook = _insert_playbook(
         Playbook(
             tenant=tenant, slug=slug, cacao_id=card.cacao_id, dialect="cacao", trigger={}, is_listed=listed,
@@ -342,7 +342,8 @@ def _columns(card: Card, workflow: Workflow) -> dict[str, Any]:
     }
 
 
-def _slug_for(name: str) -> str:
+def slug_for(name: str) -> str:
+    """Return the slug a name makes. Raises NameUnusable for a name without letters and digits."""
     slug = slug_of(name)
     if not slug:
         message = "The name needs a letter from a to z or a digit: the playbook's id is made of it."

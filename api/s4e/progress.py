@@ -14,6 +14,7 @@ from api.s4e.dialect.shapes import delay_id, is_asked, type_of
 from api.s4e.outputs import time
 from executions.models import Execution, StepRun
 from executions.selectors import list_step_runs
+from manual.models import ManualRequest
 from playbooks.cacao.types import Step, StepType, Workflow
 from playbooks.selectors import workflow_by_id
 
@@ -29,6 +30,8 @@ STATUSES: Final = {
     "timed_out": "failed",
     "skipped": "skipped",
 }
+#: every execution is accepted in this state (E1); a worker may have taken it up before the answer is read
+ACCEPTED: Final = "pending"
 MOVING: Final = ("running", "waiting")
 MESSAGES: Final = {
     "timed_out": "The time for it was over.",
@@ -255,6 +258,27 @@ def _seconds_between(start: datetime, end: datetime | None) -> int | None:
     if end is None:
         return None
     return int((end.replace(microsecond=0) - start.replace(microsecond=0)).total_seconds())
+
+
+def started(execution: Execution) -> dict[str, Any]:
+    """The answer to a start, and word for word to the same start again: what was so when it was accepted."""
+    return {
+        "execution_id": ids.execution_id(execution.number),
+        "playbook_id": ids.playbook_id(execution.playbook),
+        "status": ACCEPTED,
+        "started_at": time(execution.created_at),
+        "stream": f"/ws/executions/{ids.execution_id(execution.number)}",
+    }
+
+
+def decision(execution: Execution, step_id: str, request: ManualRequest, *, approved: bool) -> dict[str, Any]:
+    return {
+        "execution_id": ids.execution_id(execution.number),
+        "step_id": step_id,
+        "decision": "approved" if approved else "rejected",
+        "decided_by": request.answered_by,
+        "decided_at": time(request.answered_at),
+    }
 
 
 def is_shown(workflow: Workflow, step_id: str) -> bool:

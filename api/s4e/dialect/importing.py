@@ -21,8 +21,7 @@ from playbooks.cacao.importing import import_document
 from playbooks.cacao.types import Imported, Severity, Workflow
 from playbooks.cards import card_of, shown_steps
 from playbooks.selectors import find_by_cacao_id
-from playbooks.services import as_json, new_cacao_id, refuse, store_imported
-from playbooks.slugs import slug_of
+from playbooks.services import as_json, new_cacao_id, refuse, slug_for, store_imported
 
 if TYPE_CHECKING:
     from accounts.models import Tenant
@@ -121,7 +120,12 @@ def preview(converted: Converted) -> dict[str, Any]:
         assert converted.imported.workflow is not None
         body = cacao_body(converted.imported.document, converted.imported.workflow, converted.shape)
         count = shown_steps(converted.imported.workflow)
-    return {"id": f"pb-{slug_of(body['name'])}", **body, "step_count": count, "created_at": None, "updated_at": None}
+    return {"id": f"pb-{slug_of_name(converted)}", **body, "step_count": count, "created_at": None, "updated_at": None}
+
+
+def slug_of_name(converted: Converted) -> str:
+    """Return the slug that the playbook would have. Raises NameUnusable when its name has none."""
+    return slug_for(card_of(converted.imported.document).name)
 
 
 def cacao_body(document: Mapping[str, Any], workflow: Workflow, shape: Shape) -> dict[str, Any]:

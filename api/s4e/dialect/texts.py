@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from api.s4e.dialect.document import Playbook
 from api.s4e.dialect.faults import Faults
 from executions.engine import templates
+from playbooks.cacao.types import Step, Workflow
 
 PARAMETERS = "parameters"
 
@@ -28,19 +28,22 @@ def check_expression(text: str, path: str, faults: Faults) -> None:
         faults.add(path, str(error))
 
 
-def parameter_names(playbook: Playbook) -> frozenset[str]:
+def parameter_names(workflow: Workflow) -> frozenset[str]:
     """Return the names that a run may give: inputs, keys of steps' parameters, and what templates read."""
-    names = set(playbook.inputs)
-    for step in playbook.steps:
-        names.update(step.parameters)
-        names.update(_read_parameters(step.parameters), _read_parameters(step.message))
-        if step.expression:
-            names.update(_of_parameters(templates.paths_of(templates.parse_expression(step.expression))))
+    names = set(workflow.inputs)
+    for step in workflow.steps.values():
+        if step.operation is not None:
+            names.update(step.operation.parameters)
+        names.update(_of_parameters(_paths_of(step)))
     return frozenset(names)
 
 
-def _read_parameters(value: Any) -> Iterator[str]:
-    return _of_parameters(templates.paths_of(value))
+def _paths_of(step: Step) -> set[tuple[str, ...]]:
+    if step.operation is not None:
+        return templates.paths_of(step.operation.parameters)
+    if step.expression is not None:
+        return templates.paths_of(templates.parse_expression(step.expression))
+    return templates.paths_of(step.question.text) if step.question is not None else set()
 
 
 def _of_parameters(paths: Iterable[tuple[str, ...]]) -> Iterator[str]:
