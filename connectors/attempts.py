@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 LONGEST_CALL = timedelta(minutes=10)
 #: codes of outcomes after which the next address of a target is tried (D34)
 _UNREACHED = frozenset({"connect_failed", "dns_failed"})
+#: codes of outcomes that a time limit may have made
+_NO_ANSWER = frozenset({"no_answer", "timeout_before_send"})
 _TEXT = 300
 
 
@@ -129,7 +131,9 @@ class Attempt:
         except DomainError as error:
             return failed(error.code, error.message, sent=False, retry=False)
         try:
-            return loop.run(connector.run(command), time_limit=command.time_limit, stop=self._stop)
+            outcome = loop.run(connector.run(command), time_limit=command.time_limit, stop=self._stop)
+            # A client's own limit may fire first; the end of the step's time is an expiry all the same.
+            return self._out_of_time(sending) if outcome.code in _NO_ANSWER and self._is_over() else outcome
         except loop.Stopped:
             self.was_stopped = True
             return _ended("cancelled", "The call was stopped.", sending)
@@ -157,10 +161,13 @@ class Attempt:
         )
 
     def _out_of_time(self, sending: _Sending) -> Outcome:
-        if time.monotonic() >= self._ends_at:
+        if self._is_over():
             message = "The step's time was over during the call."
             return Outcome(OutcomeKind.EXPIRED, code="timed_out", message=message, sent=sending.has_begun)
         return _ended("time_limit", "There was no answer within the call's time limit.", sending)
+
+    def _is_over(self) -> bool:
+        return time.monotonic() >= self._ends_at
 
     def _note(self, call: PlannedCall, outcome: Outcome, began: float) -> None:
         """Keep what the attempt's row shows of this call: no arguments, no output."""

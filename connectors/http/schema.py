@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.base import EffectClass, Endpoint, OperationSpec
 from connectors.http.request_line import method_of
+from connectors.http.requests import request_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -23,6 +24,11 @@ def effect_of(arguments: Mapping[str, Any], endpoint: Endpoint | None) -> Effect
     if endpoint is not None and method in ("PUT", "DELETE") and endpoint.settings.get("idempotent"):
         return EffectClass.IDEMPOTENT
     return EffectClass.KEYED if endpoint is not None and endpoint.keyed else EffectClass.UNSAFE
+
+
+def check(arguments: Mapping[str, Any], endpoint: Endpoint) -> None:
+    """Raise what keeps the request from being sent: another host, an unsafe value, a line that is none."""
+    request_of(arguments, endpoint)
 
 
 OPERATIONS = (
@@ -56,6 +62,7 @@ OPERATIONS = (
                 "body": {"description": "JSON, or text where the answer is no JSON."},
             },
         },
+        check=check,
         effect_of=effect_of,
         key_valid_for=KEY_VALID_FOR,
         secret_fields=("token", "password"),

@@ -34,7 +34,9 @@ class PinnedKeys:
 
 def read_pins(text: str) -> PinnedKeys:
     """Read the setting ``host_key``. Raises HostKeyUnreadable if a line is neither, or there is none."""
-    fingerprints, algorithms, is_any = set(), [], False
+    fingerprints: set[str] = set()
+    algorithms: list[str] = []
+    is_any = False
     for line in filter(None, map(str.strip, text.splitlines())):
         words = line.split()
         algorithm = next((word for word in words if _ALGORITHM.fullmatch(word)), None)

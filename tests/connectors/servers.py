@@ -78,6 +78,10 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def answer(self, received: Received) -> Reply:
+        """What the server itself would answer, for a server that stands before it."""
+        return self._handler(received)
+
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)

@@ -66,7 +66,11 @@ def test_a_stop_signal_ends_the_call() -> None:
         finally:
             closed.set()
 
-    threading.Thread(target=lambda: (begun.wait(), stop.set())).start()
+    def stop_once_begun() -> None:
+        begun.wait()
+        stop.set()
+
+    threading.Thread(target=stop_once_begun).start()
     with pytest.raises(loop.Stopped):
         loop.run(slow(), time_limit=LONG, stop=stop)
 

@@ -135,7 +135,7 @@ def _notes(kind: str, url: str, wanted: dict[str, Any], secrets: dict[str, str] 
     allowed = [ipaddress.ip_network(text) for text in settings.SALLYPORT_ALLOW_NETWORKS]
     for text in own_networks(read_url(url, kind=kind)):
         network = ipaddress.ip_network(text)
-        if not any(network.version == each.version and network.subnet_of(each) for each in allowed):
+        if not any(network.network_address in each for each in allowed):
             notes.append(f"{network.network_address} is not public. Calls need it in ALLOW_NETWORKS of every process.")
     if kind == "ssh" and not wanted.get("host_key"):
         notes.append("no host key is pinned, so every call is refused. Give --host-key (ssh-keyscan HOST shows it).")
