@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-import re2
+import re2  # type: ignore[import-untyped]  # google-re2 ships no types
 
 MAX_PATTERN: Final = 1_000  # characters
 MAX_SUBJECT: Final = 1024 * 1024  # octets of UTF-8
