@@ -26,17 +26,27 @@ class DeclaredPermission(BasePermission):
     """Compares ``view.permissions[verb]`` with what the caller may do. HEAD counts as GET."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        needed = permission_for(view, request.method or "")
+        method, caller = request.method or "", request.auth
+        # Strangers do not learn which verbs a closed path knows (SEC-56).
+        if not isinstance(caller, Caller) and not is_public(view, method):
+            raise Refusal(Kind.UNAUTHORIZED)
+        needed = permission_for(view, method)
         if needed == PUBLIC:
             return True
-        caller = request.auth
-        if not isinstance(caller, Caller):
-            raise Refusal(Kind.UNAUTHORIZED)
+        assert isinstance(caller, Caller)
         if needed == SIGNED_IN:
             return True
         if needed is None or not caller.actor.may(needed):
             raise Refusal(Kind.FORBIDDEN, _message(needed))
         return True
+
+
+def is_public(view: APIView, method: str) -> bool:
+    """Whether a verb asks for no credentials; a verb the view does not have is public where all others are."""
+    declared: Mapping[str, str] = getattr(view, "permissions", {})
+    if method in verbs_of(type(view)):
+        return declared.get("GET" if method == "HEAD" else method) == PUBLIC
+    return method != "OPTIONS" and set(declared.values()) == {PUBLIC}
 
 
 def permission_for(view: APIView, method: str) -> str | None:
