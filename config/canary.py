@@ -59,7 +59,12 @@ def _ring() -> None:
     from config.tasks import answer
 
     try:
-        answer.apply_async(kwargs={"rung_at": time.time()}, retry=False, expires=GOOD_FOR.total_seconds())
+        answer.apply_async(
+            kwargs={"rung_at": time.time()},
+            queue=settings.CELERY_TASK_DEFAULT_QUEUE,
+            retry=False,
+            expires=GOOD_FOR.total_seconds(),
+        )
     except BaseException:
         redis().delete(_key("rung"))  # nobody was rung: the next look tries again
         raise

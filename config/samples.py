@@ -57,6 +57,6 @@ def _store_s4e(tenant: Tenant, octets: bytes, now: datetime) -> None:
     from api.s4e.dialect import storing
 
     try:
-        storing.store(tenant=tenant, octets=octets, actor=SYSTEM, now=now)
+        storing.store(tenant=tenant, octets=octets, actor=SYSTEM, now=now, keeps_id=True)
     except NameTaken:
         return  # a playbook of this name stays as people have made it

@@ -106,8 +106,8 @@ LANGUAGE_CODE = "en-gb"
 USE_TZ = True
 TIME_ZONE = "UTC"  # Django exports it as TZ to child processes
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
-WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()  # without collectstatic, files are served from the packages
+STATIC_ROOT = env.text("STATIC_ROOT") or None  # where collectstatic puts files
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # without it they are served from where the packages keep them
 WHITENOISE_AUTOREFRESH = False
 
 # --- PostgreSQL -----------------------------------------------------------------------------------------------

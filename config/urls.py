@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from api import docs
 from config import health
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,8 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 if settings.SALLYPORT_DOCS:
     urlpatterns += [
-        path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-        path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+        path("api/schema", docs.schema, name="schema"),
+        path("api/docs", docs.page, name="docs"),
     ]
 if settings.SALLYPORT_ADMIN:
     urlpatterns += [path("admin/", admin.site.urls)]

@@ -33,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     os.environ.setdefault("SALLYPORT_DEVELOPMENT", "1")
+    # Processes of pytest-xdist share one Redis: each has its own keys and queues there.
+    os.environ["SALLYPORT_REDIS_PREFIX"] = f"sallyport-{os.environ.get('PYTEST_XDIST_WORKER', 'test')}:"
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
     os.environ.setdefault("SALLYPORT_MASTER_KEY", b64encode(secrets.token_bytes(32)).decode())
     if not config.option.collectonly and not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
