@@ -78,8 +78,6 @@ async def connect(address: str, port: int, *, pins: PinnedKeys, login: Login) ->
         raise NotConnected("unauthorized", "The server refused the log-on.") from None
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
         raise NotConnected("credential_unreadable", "The stored private key cannot be read.") from None
-    except asyncssh.KeyExchangeFailed:
-        raise NotConnected("host_key_unknown", "The server has no host key of the pinned type.") from None
     except asyncssh.Error as error:
         raise NotConnected("connect_failed", f"SSH could not be set up: {type(error).__name__}.") from None
     except OSError as error:
@@ -97,7 +95,7 @@ def _options(login: Login, pins: PinnedKeys) -> asyncssh.SSHClientConnectionOpti
         password=login.password.reveal() if login.password else None,
         client_keys=keys,
         known_hosts=([], [], []),  # every key is unknown, so that `_Pinned` alone decides
-        server_host_key_algs=list(pins.algorithms) or "default",
+        server_host_key_algs=f"^{','.join(pins.algorithms)}" if pins.algorithms else "default",
         config=None,
         agent_path=None,
         agent_forwarding=False,

@@ -23,7 +23,7 @@ class HostKeyUnreadable(Invalid):
 
 @dataclass(frozen=True)
 class PinnedKeys:
-    """``fingerprints``: the keys that are right. ``algorithms``: types to ask the server for; empty: any."""
+    """``fingerprints``: the keys that are right. ``algorithms``: types to ask the server for before others."""
 
     fingerprints: frozenset[str]
     algorithms: tuple[str, ...] = ()
@@ -36,7 +36,6 @@ def read_pins(text: str) -> PinnedKeys:
     """Read the setting ``host_key``. Raises HostKeyUnreadable if a line is neither, or there is none."""
     fingerprints: set[str] = set()
     algorithms: list[str] = []
-    is_any = False
     for line in filter(None, map(str.strip, text.splitlines())):
         words = line.split()
         algorithm = next((word for word in words if _ALGORITHM.fullmatch(word)), None)
@@ -45,11 +44,10 @@ def read_pins(text: str) -> PinnedKeys:
             fingerprints.add(fingerprint.rstrip("="))
         else:
             fingerprints.add(_of_key(words, algorithm))
-        is_any = is_any or algorithm is None
         algorithms += _SIGNATURES.get(algorithm, (algorithm,)) if algorithm else ()
     if not fingerprints:
         raise HostKeyUnreadable("No host key is pinned.")
-    return PinnedKeys(frozenset(fingerprints), () if is_any else tuple(dict.fromkeys(algorithms)))
+    return PinnedKeys(frozenset(fingerprints), tuple(dict.fromkeys(algorithms)))
 
 
 def _of_key(words: list[str], algorithm: str | None) -> str:

@@ -1,0 +1,69 @@
+"""What is declared of every operation (CONNECTORS.md, 7, K01)."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+from pytest_django import Settings
+
+from connectors import registry
+from connectors.base import EffectClass, OperationSpec
+from connectors.connection_settings import RULES
+
+
+@pytest.fixture(autouse=True)
+def _all_of_them(settings: Settings) -> None:
+    settings.SALLYPORT_ALLOW_FAKE = True
+
+
+def specs() -> list[OperationSpec]:
+    return [spec for entry in registry.ENTRIES.values() for spec in entry.operations]
+
+
+@pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.name)
+def test_an_operation_declares_what_engine_checker_and_documentation_read(spec: OperationSpec) -> None:
+    assert spec.title
+    assert spec.effect is not EffectClass.UNSAFE or spec.unsafe_reason
+    assert spec.probe == (spec.effect is EffectClass.PROBE)
+    assert spec.reference or spec.command_types
+    assert spec.call_limit.total_seconds() > 0
+    if spec.reference:
+        jsonschema.Draft202012Validator.check_schema(dict(spec.inputs))
+        jsonschema.Draft202012Validator.check_schema(dict(spec.outputs))
+        assert spec.inputs["additionalProperties"] is False
+    if spec.connection_kind:
+        assert spec.secret_fields
+        assert spec.connection_kind in RULES
+
+
+@pytest.mark.parametrize("spec", [spec for spec in specs() if spec.name != "manual"], ids=lambda spec: spec.name)
+def test_every_operation_has_a_connector(spec: OperationSpec) -> None:
+    connector = registry.connector_of(spec.name)
+
+    assert connector is not None
+    assert hasattr(connector, "probe") == spec.probe
+
+
+def test_the_names_that_playbooks_may_use() -> None:
+    assert {name: spec.name for name, spec in registry.references().items()} == {
+        "act-http-request": "http.request",
+        "act-slack-notify": "chat.post",
+        "act-jira-create": "ticket.create",
+        "act-fake": "fake.run",
+    }
+    assert registry.command_types() == {
+        "http-api": "http.request",
+        "ssh": "ssh.exec",
+        "manual": "manual",
+        "fake": "fake.run",
+    }
+
+
+def test_what_people_do_is_known_and_carried_out_by_nobody_here() -> None:
+    assert "manual" in registry.operations()
+    assert registry.connector_of("manual") is None
+    assert registry.connector_of("unknown") is None
+
+
+def test_every_kind_of_connection_has_rules_for_its_settings() -> None:
+    assert set(registry.CONNECTION_KINDS) == set(RULES)
