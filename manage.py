@@ -17,6 +17,10 @@ if __name__ == "__main__":
         from config.up import main
 
         sys.exit(main(sys.argv[2:]))
+    if sys.argv[1:2] == ["conformance"]:
+        from config.conformance import main as conform
+
+        sys.exit(conform(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 

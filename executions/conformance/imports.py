@@ -76,6 +76,6 @@ def _round_trip(
     except DomainError as error:
         return [f"not stored: {error.message}"]
     exported = document_of(version, reveal=True)
-    digest = digest(loads(exported, allow_nul=True))
+    found = digest(loads(exported, allow_nul=True))
     expected = entry["jcs_sha256"] if entry else digest(loads(octets, allow_nul=True))
-    return [] if digest == expected else [f"round trip: expected {expected}, found {digest}"]
+    return [] if found == expected else [f"round trip: expected {expected}, found {found}"]
