@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -40,9 +41,10 @@ def perform(work: Work, holding: Holding) -> Performed:
 
 def _play(work: Work) -> Performed:
     """The fake connector plays its script; references are resolved all the same, so they can fail."""
+    shown: Sequence[str] = ()
     if work.step.question is None:
         try:
-            calls_of(work)
+            shown = shown_commands(calls_of(work))
         except CannotPrepare as error:
             return engine_failure(error.reason, str(error))
     entry = scripts.entry_of(work)
@@ -50,7 +52,7 @@ def _play(work: Work) -> Performed:
         dispatch.Plan(), fence=work.run.fence, headers={}, before_send=None, time_limit=_time_left(work), script=entry
     )
     outcome = replace(result.outcome, output=entry["verdict"]) if "verdict" in entry else result.outcome
-    return Performed(outcome, effect_class="unsafe")
+    return Performed(outcome, effect_class="unsafe", commands_b64=shown)
 
 
 def _call(work: Work, holding: Holding) -> Performed:

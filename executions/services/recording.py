@@ -138,7 +138,9 @@ def _settle_completed(turn: Turn, work: Work, performed: Performed) -> list[Deci
     except OutputInvalid as error:
         ending = Ending(StepStatus.FAILED, "output_invalid", str(error), effect)
         return _settle_otherwise(turn, work, performed, ending)
-    note = {"output_missing": list(written.missing)} if written.missing else {}
+    note: dict[str, object] = {"values": dict(written.values)}
+    if written.missing:
+        note["output_missing"] = list(written.missing)
     statements.write_outcome(run, status="completed", effect=effect, result=stored, note=note | _report(performed))
     turn.event("step.completed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
     return _after(turn, work, Result(StepStatus.COMPLETED, values=written.values))
