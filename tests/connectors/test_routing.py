@@ -13,7 +13,7 @@ from accounts.models import Tenant
 from connectors import opening
 from connectors.base import EffectClass, OutcomeKind
 from connectors.dispatch import Call, Destination, plan
-from core.secrets import Secret
+from core.secrets import Secret, open_sealed
 from tests.connectors import servers
 from tests.connectors.calls import KEY, Connect, Run, carry, http_call, operation, outside, parts, target
 from tests.connectors.servers import Server
@@ -34,7 +34,7 @@ def echo() -> Iterator[Server]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The places of the secrets that were decrypted, in order."""
     found: list[str] = []
-    real = opening.open_sealed
+    real = open_sealed
 
     def counting(record: str, **more: Any) -> Secret:
         found.append(more["context"].field)
