@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from django.urls import URLPattern, URLResolver
 
-from django.urls import URLPattern, URLResolver, include, path
+from api.native.urls import urlpatterns as native
+from api.s4e.urls import urlpatterns as s4e
+from api.soarca.urls import urlpatterns as soarca
 
-FAMILIES = ("s4e", "soarca", "native")
-
-urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include(f"api.{family}.urls"))
-    for family in FAMILIES
-    if find_spec(f"api.{family}") and find_spec(f"api.{family}.urls")
-]
+urlpatterns: list[URLPattern | URLResolver] = [*s4e, *soarca, *native]
