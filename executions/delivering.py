@@ -81,7 +81,8 @@ def _body(message: OutboxMessage) -> dict[str, Any]:
 
 
 def _signature(target: WebhookTarget, body: bytes) -> str:
-    context = SecretContext(tenant=target.tenant_id, table="executions_webhooktarget", row=target.pk, field="secret")
+    context = SecretContext(
+        tenant=str(target.tenant_id), table="executions_webhooktarget", row=str(target.pk), field="secret"
+    )
     secret = open_sealed(target.sealed_secret, context=context, keyring=keyring())
     return hmac.new(secret.reveal().encode(), body, hashlib.sha256).hexdigest()
-

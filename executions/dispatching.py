@@ -35,7 +35,8 @@ STALE = """
 SELECT s.id
   FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
-   AND s.published_at < clock_timestamp() - LEAST(interval '60 s', interval '3 s' * (2 ^ GREATEST(s.publications - 1, 0)))
+   AND s.published_at < clock_timestamp()
+       - LEAST(interval '60 s', interval '3 s' * (2 ^ GREATEST(s.publications - 1, 0)))
    AND e.held_at IS NULL AND e.stop_as = ''
  ORDER BY (s.lost_attempts > 0) DESC, s.published_at
  LIMIT %s

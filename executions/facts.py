@@ -31,7 +31,7 @@ class StoredFacts:
     def branches(self, opener: str, parent: str) -> Sequence[ScopeFact]:
         return statements.branches(self.execution.id, opener, parent)
 
-    def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:
+    def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:  # noqa: ARG002 (the engine's port)
         """The trigger's object, parameters, inputs and asset as stored at the start, and the steps so far."""
         if self._context is None:
             steps, previous = statements.step_outputs(self.execution.id)

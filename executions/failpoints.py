@@ -14,5 +14,5 @@ def reach(name: str) -> None:
 
 def install(action: Callable[[str], None] | None) -> None:
     """Set what happens at failpoints; None removes it. Only tests call this."""
-    global _install  # noqa: PLW0603 (one hook a process)
+    global _install
     _install = action

@@ -16,8 +16,8 @@ from core.quoting import UnsafePlaceholder
 from core.secrets import Secret
 from executions.engine import substitution, templates
 from executions.engine.variables import Scopes
-from executions.services.claiming import Work
 from executions.models import Execution
+from executions.services.claiming import Work
 from playbooks import selectors as playbooks
 from playbooks.cacao.types import AgentTarget, Command, Value, Variable
 from playbooks.models import PlaybookVersion

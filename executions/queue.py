@@ -6,6 +6,7 @@ Only the dispatcher publishes (ruling 33); a commit merely wakes it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from celery import current_app
@@ -31,5 +32,5 @@ def publish(step_runs: Sequence[UUID]) -> None:
 def waiting() -> int:
     """How many nudges wait in the broker."""
     with current_app.connection_for_write() as broker:
-        channel = broker.default_channel
-        return int(channel._size(settings.CELERY_TASK_DEFAULT_QUEUE))
+        channel: Any = broker.default_channel
+        return int(channel.queue_declare(settings.CELERY_TASK_DEFAULT_QUEUE).message_count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import Tenant
 from core.errors import NotFound
@@ -26,10 +26,11 @@ def list_executions(tenant: Tenant) -> QuerySet[Execution]:
     return Execution.objects.filter(tenant=tenant).select_related("playbook", "version").order_by("-created_at", "id")
 
 
-def get_execution(tenant: Tenant, *, id: UUID | None = None, number: int | None = None) -> Execution:  # noqa: A002
+def get_execution(tenant: Tenant, *, id: UUID | None = None, number: int | None = None) -> Execution:
     """Return one execution by its UUID or its number. Raises ExecutionNotFound, also for another tenant's."""
     rows = Execution.objects.filter(tenant=tenant).select_related("playbook", "version")
-    found = rows.filter(pk=id).first() if id is not None else rows.filter(number=number).first()
+    wanted = Q(pk=id) if id is not None else Q(number=number)
+    found = rows.filter(wanted).first()
     if found is None:
         raise ExecutionNotFound("There is no such execution.")
     return found
@@ -52,10 +53,14 @@ def final_variables(execution: Execution) -> dict[str, Value]:
 
 
 def list_open_reviews(tenant: Tenant) -> QuerySet[Review]:
-    return Review.objects.filter(tenant=tenant, status="open").select_related("execution", "step_run").order_by("opened_at", "id")
+    return (
+        Review.objects.filter(tenant=tenant, status="open")
+        .select_related("execution", "step_run")
+        .order_by("opened_at", "id")
+    )
 
 
-def get_review(tenant: Tenant, id: UUID) -> Review:  # noqa: A002
+def get_review(tenant: Tenant, id: UUID) -> Review:
     found = Review.objects.filter(tenant=tenant, pk=id).select_related("execution", "step_run").first()
     if found is None:
         raise ReviewNotFound("There is no such review.")

@@ -54,7 +54,7 @@ def database_now() -> datetime:
 
 
 # Primary key of the execution. Every move happens under this lock (I4, I12, I17, I18).
-LOCK = f"SELECT {ExecutionRow.COLUMNS}, clock_timestamp() FROM executions_execution WHERE id = %s FOR UPDATE"
+LOCK = "SELECT " + ExecutionRow.COLUMNS + ", clock_timestamp() FROM executions_execution WHERE id = %s FOR UPDATE"  # noqa: S608 (constants of this code)
 
 
 def lock_execution(execution_id: UUID) -> ExecutionRow | None:
@@ -69,13 +69,15 @@ def execution_of(step_run: UUID) -> UUID | None:
 
 # Primary key of the step run; zero rows: somebody else has it, or it is not due (I4). The caller holds the
 # execution's lock and has seen that it is live, not held and not stopping.
-CLAIM = f"""
+CLAIM = (
+    """
 UPDATE executions_steprun s
    SET status = 'running', fence = s.fence + 1, worker = %s, lease_until = clock_timestamp() + %s,
        started_at = COALESCE(s.started_at, clock_timestamp()), published_at = NULL, publications = 0
  WHERE s.id = %s AND s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
-RETURNING {StepRunRow.COLUMNS}
-"""
+RETURNING """
+    + StepRunRow.COLUMNS
+)
 
 
 def claim(step_run: UUID, *, worker: str, lease: timedelta) -> StepRunRow | None:
@@ -186,7 +188,8 @@ def keep_late_note(step_run: UUID, number: int, note: dict[str, Any]) -> bool:
     return (
         _count(
             "UPDATE executions_attempt a SET late_note = %s, ended_at = COALESCE(ended_at, clock_timestamp())"
-            " WHERE step_run_id = %s AND number = %s AND (ended_at IS NULL OR outcome IN ('lost', 'timed_out', 'cancelled'))",
+            " WHERE step_run_id = %s AND number = %s"
+            " AND (ended_at IS NULL OR outcome IN ('lost', 'timed_out', 'cancelled'))",
             (write_json(note), step_run, number),
         )
         == 1
@@ -321,7 +324,7 @@ ON CONFLICT (id) DO NOTHING
 
 
 def insert_step_runs(execution: ExecutionRow, runs: Sequence[NewStepRun], *, now: datetime) -> None:
-    rows = []
+    rows: list[Sequence[Any]] = []
     for run in runs:
         is_final = run.status in ("completed", "failed")
         has_begun = is_final or run.status == "waiting"

@@ -83,20 +83,20 @@ class Turn:
             self.move("running")
             self.event("execution.resumed")
 
-    def hold(self) -> None:
+    def hold(self, *, by: str) -> None:
         self.held_at = self.now
         if self.status in ("pending", "running"):
             self.move("paused")
-        self.event("execution.paused", held=True)
+        self.event("execution.paused", held=True, by=by)
 
-    def lift_hold(self) -> None:
+    def lift_hold(self, *, by: str) -> None:
         self.held_at = None
         if self.started_at is None:
             self.move("pending")
-            self.event("execution.resumed")
+            self.event("execution.resumed", by=by)
         elif statements.can_move(self.id):
             self.move("running")
-            self.event("execution.resumed")
+            self.event("execution.resumed", by=by)
 
     def ask_to_stop(self, as_: str, reason: str, message: str) -> None:
         """The first request keeps its reason (EXECUTION-SEMANTICS 4)."""

@@ -22,7 +22,9 @@ def judge(path: Path, name: str) -> list[Verdict]:
     found += [_evaluation(sample, variables) for sample in samples.get("evaluation", [])]
     found += [_prose(text, variables) for text in samples.get("prose", [])]
     return [
-        Verdict("condition", f"{name}: {condition}", () if told == expected else (f"expected {expected}, found {told}",))
+        Verdict(
+            "condition", f"{name}: {condition}", () if told == expected else (f"expected {expected}, found {told}",)
+        )
         for condition, expected, told in found
     ]
 

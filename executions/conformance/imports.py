@@ -24,7 +24,10 @@ def judge(path: Path, name: str, entry: dict[str, Any] | None, *, tenants: dict[
     verdicts = []
     for level in ("strict", "lenient"):
         imported = import_document(octets, level=level, catalogue=catalogue_of(tenants[level]))
-        problems = [*_check_result(imported, entry, level), *_round_trip(octets, imported, entry, tenants[level], level)]
+        problems = [
+            *_check_result(imported, entry, level),
+            *_round_trip(octets, imported, entry, tenants[level], level),
+        ]
         verdicts.append(Verdict("import", f"{name} ({level})", tuple(problems)))
     return verdicts
 

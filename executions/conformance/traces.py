@@ -137,9 +137,7 @@ class Story:
 
     def waits(self) -> list[dict[str, Any]]:
         runs = sorted((run for runs in self.runs.values() for run in runs), key=lambda run: run.position)
-        return [
-            {"step": run.step_id, "ms": run.delay // timedelta(milliseconds=1)} for run in runs if run.delay
-        ]
+        return [{"step": run.step_id, "ms": run.delay // timedelta(milliseconds=1)} for run in runs if run.delay]
 
 
 def _child(run: StepRun) -> list[dict[str, Any]]:

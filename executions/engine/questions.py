@@ -5,7 +5,7 @@ from __future__ import annotations
 from executions.engine import substitution, templates
 from executions.engine.facts import Facts
 from executions.engine.variables import Scopes
-from playbooks.cacao.types import Question, Step, Value
+from playbooks.cacao.types import Question, Step, Value, Variable
 
 
 class CannotAsk(Exception):
@@ -24,7 +24,7 @@ def text_of(step: Step, question: Question, scopes: Scopes, facts: Facts, path: 
         except templates.UndefinedPath as error:
             raise CannotAsk("undefined_variable", str(error)) from error
 
-    def lookup(name: str) -> tuple[object, Value] | None:
+    def lookup(name: str) -> tuple[Variable, Value] | None:
         return scopes.read(name, path, step)
 
     try:

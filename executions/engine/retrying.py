@@ -64,4 +64,5 @@ def _delay(tried: Tried, chance: float) -> timedelta:
     """min(cap, base * 2^(n-1)) with full jitter, or what the far side asked for."""
     if tried.wait_as_told is not None:
         return min(tried.wait_as_told, LONGEST_WAIT_AS_TOLD)
-    return min(LONGEST_DELAY, BASE_DELAY * 2 ** (tried.tries - 1)) * chance
+    doubled: timedelta = min(LONGEST_DELAY, BASE_DELAY * int(2 ** (tried.tries - 1)))
+    return doubled * chance

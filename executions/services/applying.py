@@ -96,7 +96,7 @@ def _deadline(step: Step, decision: Opened, begins: datetime) -> datetime | None
     own = min(step.timeout, settings.SALLYPORT_STEP_TIMEOUT_CEILING) if step.timeout else None
     if decision.kind in (Kind.ACT, Kind.CHILD):
         return begins + (own or DEFAULT_STEP_TIMEOUT)
-    return begins + own if own and not step.type.value in ("start", "end") else None
+    return begins + own if own and step.type.value not in ("start", "end") else None
 
 
 def _tell_opened(turn: Turn, step: Step, decision: Opened, due: list[UUID]) -> None:

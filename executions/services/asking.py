@@ -14,9 +14,9 @@ from executions.facts import StoredFacts
 from executions.models import Execution, StepRun
 from executions.rows import step_run_id
 from executions.turn import Turn
-from playbooks.selectors import workflow_by_id
 from manual import services as manual
 from playbooks.cacao.types import AgentTarget, Command, Question, QuestionKind, Step, Workflow
+from playbooks.selectors import workflow_by_id
 
 #: a request without a deadline of its own (ruling 11)
 CACAO_DEADLINE = timedelta(minutes=10)

@@ -77,7 +77,7 @@ def _refuse_own_ancestor(work: Work, playbook_id: UUID) -> None:
 
 def _arguments(work: Work) -> dict[str, Value]:
     scopes = Scopes(work.workflow, work.facts)
-    given = {}
+    given: dict[str, Value] = {}
     for name in work.step.in_args:
         found = scopes.read(name, work.run.scope_path, work.step)
         if found is not None and found[1] is not None:

@@ -11,8 +11,8 @@ from executions import statements
 from executions.facts import StoredFacts
 from executions.rows import ExecutionRow, StepRunRow
 from executions.turn import Turn, turn_of
-from playbooks.selectors import workflow_by_id
 from playbooks.cacao.types import Step, Workflow
+from playbooks.selectors import workflow_by_id
 
 
 @dataclass(frozen=True)

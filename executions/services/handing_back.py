@@ -21,8 +21,6 @@ def hand_back(work: Work) -> None:
             cancel_step_run(turn, run, reason="cancelled")
             finish_stop(turn)
             return
-        statements.write_outcome(
-            work.run, status="pending", effect=work.run.effect, counts=False, due_at=turn.now
-        )
+        statements.write_outcome(work.run, status="pending", effect=work.run.effect, counts=False, due_at=turn.now)
         turn.event("step.pending", work.run.id, step=work.run.step_id, scope=work.run.scope_path)
         turn.wakes_dispatcher = True

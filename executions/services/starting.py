@@ -23,8 +23,8 @@ from executions.models import Execution, StepRun
 from executions.rules import rules_of
 from executions.services.applying import carry_out
 from executions.turn import Turn
-from playbooks.models import PlaybookVersion
 from playbooks.cacao.types import Workflow
+from playbooks.models import PlaybookVersion
 from playbooks.selectors import workflow_by_id
 
 MAX_DEPTH = 10

@@ -35,7 +35,7 @@ def pause_execution(*, execution: Execution, actor: Actor, now: datetime) -> Exe
         _check_live(turn)
         assert turn is not None
         if turn.held_at is None:
-            turn.hold()
+            turn.hold(by=actor.name)
     execution.refresh_from_db()
     return execution
 
@@ -46,7 +46,7 @@ def resume_execution(*, execution: Execution, actor: Actor, now: datetime) -> Ex
         _check_live(turn)
         assert turn is not None
         if turn.held_at is not None:
-            turn.lift_hold()
+            turn.lift_hold(by=actor.name)
             turn.wakes_dispatcher = True
     execution.refresh_from_db()
     return execution

@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
 from executions import statements
+from executions.engine import decide
 from executions.engine.decisions import Result
-from executions.engine.retrying import REPEATABLE
 from executions.engine.statuses import StepStatus
+from executions.facts import StoredFacts
 from executions.models import StepRun
+from executions.rules import rules_of
 from executions.services.answering import expire_opener, settle_waiting
 from executions.services.applying import carry_out
 from executions.services.children import settle_child
@@ -26,9 +29,6 @@ from executions.services.recording import go_on
 from executions.services.reviewing import open_review
 from executions.services.stopping import finish_stop, stop_step_runs
 from executions.turn import Turn, turn_of
-from executions.engine import decide
-from executions.facts import StoredFacts
-from executions.rules import rules_of
 from manual import services as manual
 from playbooks.selectors import workflow_by_id
 
@@ -112,7 +112,7 @@ def sweep_urgent() -> int:
     return _pass(TIMERS, (BATCH,), fire_timer) + _pass(CHILDREN, (BATCH,), lambda run, _: settle_child(run))
 
 
-def _pass(sql: str, args: tuple[object, ...], act: Callable[[UUID, UUID], bool]) -> int:
+def _pass(sql: str, args: tuple[Any, ...], act: Callable[[UUID, UUID], bool]) -> int:
     moved = 0
     for row, execution in _candidates(sql, args):
         try:
@@ -123,7 +123,7 @@ def _pass(sql: str, args: tuple[object, ...], act: Callable[[UUID, UUID], bool])
     return moved
 
 
-def _candidates(sql: str, args: tuple[object, ...]) -> list[tuple[UUID, UUID]]:
+def _candidates(sql: str, args: tuple[Any, ...]) -> list[tuple[UUID, UUID]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, args)
         return list(cursor.fetchall())

@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from executions.engine import decide
-from executions.engine.decisions import Asked, Ended, Kind, Moved, Opened, Result, ScopeChanged, ScopeOpened, Stopped
+from executions.engine.decisions import (
+    Asked,
+    Decision,
+    Ended,
+    Kind,
+    Moved,
+    Opened,
+    Result,
+    ScopeChanged,
+    ScopeOpened,
+    Stopped,
+)
 from executions.engine.facts import ROOT, ScopeFact
 from executions.engine.starting import values_at_start
 from executions.engine.statuses import FINAL_STEP, STEP_BEGINNINGS, STEP_MOVES, StepStatus
@@ -18,7 +29,7 @@ from playbooks.cacao.types import Workflow
 Outcome = Callable[[str, int], Result]
 
 
-def always_completes(step: str, visit: int) -> Result:  # noqa: ARG001
+def always_completes(step: str, visit: int) -> Result:
     return Result(StepStatus.COMPLETED)
 
 
@@ -59,12 +70,12 @@ class Simulation:
     def branches(self, opener: str, parent: str) -> Sequence[ScopeFact]:
         return [s for s in self.scopes.values() if s.opener == opener and s.parent == parent]
 
-    def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:  # noqa: ARG002
+    def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:
         return {}
 
     # -- carrying out
 
-    def carry_out(self, decisions: Sequence[decide.Decision]) -> None:
+    def carry_out(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:
             match decision:
                 case ScopeOpened(scope) | ScopeChanged(scope):
@@ -154,5 +165,3 @@ class Simulation:
     def is_settled(self) -> bool:
         """Everything that was opened is final once the execution has ended."""
         return self.ended is None or all(run.status in FINAL_STEP for run in self.runs.values())
-
-

@@ -192,7 +192,9 @@ def test_an_openers_own_variables_live_through_all_visits() -> None:
 
 @pytest.mark.parametrize(("value", "visited"), [("high", ["hot"]), ("low", ["rest"]), ("High", ["rest"])])
 def test_a_switch_compares_exactly_and_falls_back_on_default(value: str, visited: list[str]) -> None:
-    switch = Step(id="s", type=StepType.SWITCH, switch="__v__", cases={"high": "hot", "default": "rest"}, on_completion="end")
+    switch = Step(
+        id="s", type=StepType.SWITCH, switch="__v__", cases={"high": "hot", "default": "rest"}, on_completion="end"
+    )
     workflow = flow(
         switch, act("hot"), act("rest"), end(), first="s", variables={"__v__": Variable("__v__", value=value)}
     )
@@ -229,7 +231,12 @@ def test_the_reason_of_a_failure_is_told_to_the_steps_that_follow() -> None:
 def test_branches_that_meet_before_any_end_go_on_once_from_where_they_meet() -> None:
     fork = Step(id="fork", type=StepType.PARALLEL, next_steps=("a", "b"), on_completion="meet", join="meet")
     workflow = flow(
-        fork, act("a", on_success="meet"), act("b", on_success="meet"), act("meet", on_success="end"), end(), first="fork"
+        fork,
+        act("a", on_success="meet"),
+        act("b", on_success="meet"),
+        act("meet", on_success="end"),
+        end(),
+        first="fork",
     )
     played = Simulation(workflow).play()
 
@@ -250,7 +257,9 @@ def test_sixty_nested_loops_run_without_recursion() -> None:
     ]
     ends = [end(f"end{n}") for n in range(60)]
     variables = {"__n__": Variable("__n__", type="integer", value="0")}
-    workflow = flow(*steps, *ends, act("body", on_success="bodyend"), end("bodyend"), first="loop0", variables=variables)
+    workflow = flow(
+        *steps, *ends, act("body", on_success="bodyend"), end("bodyend"), first="loop0", variables=variables
+    )
     played = Simulation(workflow, _counting).play()
 
     assert (played.status, played.visited.count("body")) == ("completed", 1)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def tenant(transactional_db: None) -> Tenant:  # noqa: ARG001
+def tenant(transactional_db: None) -> Tenant:
     from tests.flows.starting import make_tenant
 
     return make_tenant()

@@ -18,6 +18,7 @@ SELECT s.id FROM executions_steprun s JOIN executions_execution e ON e.id = s.ex
  ORDER BY s.position LIMIT 50
 """
 
+
 def drain_once() -> bool:
     """Run everything that is due, in this thread; return whether anything was."""
     with connection.cursor() as cursor:

@@ -52,9 +52,7 @@ def test_an_output_that_does_not_fit_fails_the_step_and_writes_nothing(start: St
 
 def test_a_hundred_branches_join_once(start: Start, run_to_end: Drive) -> None:
     branches = [act(f"b{n}", on_success=f"e{n}") for n in range(100)]
-    fork = Step(
-        id="fork", type=StepType.PARALLEL, next_steps=tuple(b.id for b in branches), on_completion="after"
-    )
+    fork = Step(id="fork", type=StepType.PARALLEL, next_steps=tuple(b.id for b in branches), on_completion="after")
     ends = [end(f"e{n}") for n in range(100)]
     workflow = flow(fork, *branches, *ends, act("after", on_success="end"), end(), first="fork")
     execution = run_to_end(start(workflow, script={}), within=60)
@@ -66,5 +64,7 @@ def test_a_hundred_branches_join_once(start: Start, run_to_end: Drive) -> None:
 def test_each_claim_is_an_attempt_numbered_by_its_fence(start: Start, run_to_end: Drive) -> None:
     execution = run_to_end(start(flow(act("a", on_success="end"), end(), first="a"), script={}))
 
-    numbers = Attempt.objects.filter(step_run__execution=execution, step_run__step_id="a").values_list("number", "outcome")
+    numbers = Attempt.objects.filter(step_run__execution=execution, step_run__step_id="a").values_list(
+        "number", "outcome"
+    )
     assert list(numbers) == [(1, "completed")]

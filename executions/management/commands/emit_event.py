@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--id", help="the event's id: the same id again starts nothing new (default: its `id`)")
         parser.add_argument("--tenant", help="slug of the tenant; needed where there are several")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_: Any, **options: Any) -> None:
         data = self._read(options["file"])
         event_id = options["id"] or data.get("id")
         try:
