@@ -254,7 +254,11 @@ def _refused(name: str, why: str) -> ValueRefused:
 
 
 def _gone(request: ManualRequest) -> RequestGone:
-    context = {"status": request.status, "answered_by": request.answered_by, "answered_at": request.answered_at}
+    context: dict[str, Any] = {
+        "status": request.status,
+        "answered_by": request.answered_by,
+        "answered_at": request.answered_at,
+    }
     if request.status == "answered" and request.answered_at is not None:
         moment = request.answered_at.isoformat(timespec="seconds").replace("+00:00", "Z")
         return RequestGone(f"It was answered by {request.answered_by} at {moment}.", **context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]  # the typeshed leaves it out
 from typing import TYPE_CHECKING, Any, Final
 
 from api.soarca import ids

@@ -35,7 +35,14 @@ def started(execution_id: UUID, playbook_id: str) -> dict[str, str]:
 
 
 def playbook_meta(document: Mapping[str, Any]) -> dict[str, Any]:
-    absent = {"name": "", "description": "", "created": None, "valid_from": None, "valid_until": None, "labels": []}
+    absent: dict[str, Any] = {
+        "name": "",
+        "description": "",
+        "created": None,
+        "valid_from": None,
+        "valid_until": None,
+        "labels": [],
+    }
     return {name: document.get(name, otherwise) for name, otherwise in {"id": "", **absent}.items()}
 
 

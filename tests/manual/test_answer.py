@@ -14,7 +14,7 @@ from manual import services
 from manual.models import ManualRequest
 from manual.services import CHOICE, MAX_VALUE, VERDICT, Answer, NotYours, RequestAlreadyOpen, RequestGone, ValueRefused
 from playbooks.cacao.values import convert
-from tests.manual.conftest import NOON, RESPONDER, Opener, actor
+from tests.manual.asking import NOON, RESPONDER, actor, ask
 
 YES = Answer(success=True, values={"__decision__": "allow"})
 
@@ -47,14 +47,14 @@ def test_whoever_comes_second_is_told_who_was_first(request_waiting: ManualReque
     assert request_waiting.answer["status"] == "success"
 
 
-def test_an_answer_after_the_deadline_is_refused_before_any_sweep(tenant: Tenant, ask: Opener) -> None:
+def test_an_answer_after_the_deadline_is_refused_before_any_sweep(tenant: Tenant) -> None:
     late = ask(tenant, deadline_at=ahead(seconds=-1))
 
     with pytest.raises(RequestGone, match="time to answer is over"):
         give(late)
 
 
-def test_an_answer_before_the_deadline_counts(tenant: Tenant, ask: Opener) -> None:
+def test_an_answer_before_the_deadline_counts(tenant: Tenant) -> None:
     assert give(ask(tenant, deadline_at=ahead(minutes=5))).status == "answered"
 
 
@@ -65,7 +65,7 @@ def test_an_answer_to_a_stopped_step_is_refused(request_waiting: ManualRequest) 
         give(request_waiting)
 
 
-def test_a_step_run_asks_one_question_at_a_time(tenant: Tenant, ask: Opener) -> None:
+def test_a_step_run_asks_one_question_at_a_time(tenant: Tenant) -> None:
     first = ask(tenant)
 
     with pytest.raises(RequestAlreadyOpen):
@@ -105,7 +105,7 @@ def test_an_answer_that_does_not_fit_the_form_leaves_the_request_open(
         ("ipv4-addr", "1.2.3"), ("ipv4-addr", "1.2.3.4; id"), ("ipv4-addr", "1.2.3.4 5"),
     ],
 )  # fmt: skip
-def test_a_value_of_the_wrong_type_is_refused(tenant: Tenant, ask: Opener, type_: str, value: Any) -> None:
+def test_a_value_of_the_wrong_type_is_refused(tenant: Tenant, type_: str, value: Any) -> None:
     asked = ask(tenant, out_args={"__x__": {"type": type_, "name": "__x__"}})
 
     with pytest.raises(ValueRefused, match="__x__"):
@@ -116,9 +116,7 @@ def test_a_value_of_the_wrong_type_is_refused(tenant: Tenant, ask: Opener, type_
     ("type_", "value", "stored"),
     [("integer", "+07", "7"), ("integer", 5, "5"), ("bool", "TRUE", "true"), ("bool", False, "false")],
 )
-def test_a_value_is_stored_in_the_form_of_its_type(
-    tenant: Tenant, ask: Opener, type_: str, value: Any, stored: str
-) -> None:
+def test_a_value_is_stored_in_the_form_of_its_type(tenant: Tenant, type_: str, value: Any, stored: str) -> None:
     asked = ask(tenant, out_args={"__x__": {"type": type_, "name": "__x__"}})
 
     answered = give(asked, Answer(success=True, values={"__x__": value}))
@@ -133,20 +131,20 @@ def test_a_failure_needs_no_values_and_takes_null_for_none(request_waiting: Manu
     assert answered.answer == {"status": "failure", "values": {}, "comment": "no key"}
 
 
-def test_a_decision_is_answered_by_its_one_field(tenant: Tenant, ask: Opener) -> None:
+def test_a_decision_is_answered_by_its_one_field(tenant: Tenant) -> None:
     asked = ask(tenant, kind="decision", text="Is the host isolated?", out_args={})
 
     assert asked.out_args[VERDICT]["description"] == "Is the host isolated?"
     assert services.verdict_of(give(asked, Answer(success=True, values={VERDICT: "TRUE"}))) is True
 
 
-def test_a_decision_that_failed_has_no_verdict(tenant: Tenant, ask: Opener) -> None:
+def test_a_decision_that_failed_has_no_verdict(tenant: Tenant) -> None:
     asked = ask(tenant, kind="decision", out_args={})
 
     assert services.verdict_of(give(asked, Answer(success=False))) is None
 
 
-def test_a_choice_takes_one_of_its_keys_and_nothing_else(tenant: Tenant, ask: Opener) -> None:
+def test_a_choice_takes_one_of_its_keys_and_nothing_else(tenant: Tenant) -> None:
     asked = ask(tenant, kind="choice", choices=["high", "low"], out_args={})
 
     with pytest.raises(ValueRefused, match="none of: high, low"):
@@ -159,7 +157,7 @@ def test_an_answer_needs_the_permission(request_waiting: ManualRequest) -> None:
         give(request_waiting, by=actor("manual:read"))
 
 
-def test_an_approval_needs_its_own_permission(tenant: Tenant, ask: Opener) -> None:
+def test_an_approval_needs_its_own_permission(tenant: Tenant) -> None:
     asked = ask(tenant, kind="approval", out_args={})
 
     with pytest.raises(NotYours, match="approvals:decide"):
@@ -167,7 +165,7 @@ def test_an_approval_needs_its_own_permission(tenant: Tenant, ask: Opener) -> No
     assert give(asked, Answer(success=True), by=actor("approvals:decide")).status == "answered"
 
 
-def test_a_question_put_to_a_role_is_answered_by_that_role_only(tenant: Tenant, ask: Opener) -> None:
+def test_a_question_put_to_a_role_is_answered_by_that_role_only(tenant: Tenant) -> None:
     asked = ask(tenant, approvers=["soc_lead"])
 
     with pytest.raises(NotYours, match="other people"):
@@ -175,9 +173,7 @@ def test_a_question_put_to_a_role_is_answered_by_that_role_only(tenant: Tenant, 
     assert give(asked, by=actor("manual:respond", roles=("soc_lead",))).status == "answered"
 
 
-def test_a_question_put_to_a_person_is_answered_through_their_key_but_not_by_a_key_of_that_name(
-    tenant: Tenant, ask: Opener
-) -> None:
+def test_a_question_put_to_a_person_is_answered_through_their_key_but_not_by_a_key_of_that_name(tenant: Tenant) -> None:
     person = create_user(tenant=tenant, email="carol@example.org", password=None, role="admin", now=NOON)
     asked = ask(tenant, approvers=["Carol@Example.org"])
 
@@ -190,7 +186,7 @@ def test_a_question_put_to_a_person_is_answered_through_their_key_but_not_by_a_k
     assert give(asked, by=key).answered_by == "carol@example.org"
 
 
-def test_what_people_are_shown_may_hold_characters_that_the_database_does_not_know(tenant: Tenant, ask: Opener) -> None:
+def test_what_people_are_shown_may_hold_characters_that_the_database_does_not_know(tenant: Tenant) -> None:
     asked = ask(tenant, text="a\x00b", commands=[{"command": "c\x00"}])
 
     asked.refresh_from_db()

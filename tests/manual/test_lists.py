@@ -11,17 +11,17 @@ from accounts.models import Tenant
 from manual import services
 from manual.models import ManualRequest
 from manual.selectors import RequestNotFound, find_open, list_open
-from tests.manual.conftest import NOON, RESPONDER, STEP, Opener, actor
+from tests.manual.asking import NOON, RESPONDER, STEP, actor, ask
 
 
-def test_open_requests_are_listed_oldest_first(tenant: Tenant, ask: Opener) -> None:
+def test_open_requests_are_listed_oldest_first(tenant: Tenant) -> None:
     second = ask(tenant, now=NOON + timedelta(seconds=1))
     first = ask(tenant)
 
     assert list(list_open(tenant, RESPONDER)) == [first, second]
 
 
-def test_another_tenants_requests_are_never_listed_or_found(tenant: Tenant, other_tenant: Tenant, ask: Opener) -> None:
+def test_another_tenants_requests_are_never_listed_or_found(tenant: Tenant, other_tenant: Tenant) -> None:
     theirs = ask(other_tenant)
 
     assert list(list_open(tenant, RESPONDER)) == []
@@ -29,7 +29,7 @@ def test_another_tenants_requests_are_never_listed_or_found(tenant: Tenant, othe
         find_open(tenant, theirs.execution_id, STEP)
 
 
-def test_answered_expired_and_cancelled_requests_are_gone(tenant: Tenant, ask: Opener) -> None:
+def test_answered_expired_and_cancelled_requests_are_gone(tenant: Tenant) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     ask(tenant, deadline_at=past)
     answered, cancelled = ask(tenant, out_args={}), ask(tenant)
@@ -39,7 +39,7 @@ def test_answered_expired_and_cancelled_requests_are_gone(tenant: Tenant, ask: O
     assert list(list_open(tenant, RESPONDER)) == []
 
 
-def test_a_request_is_listed_for_those_it_is_put_to(tenant: Tenant, ask: Opener) -> None:
+def test_a_request_is_listed_for_those_it_is_put_to(tenant: Tenant) -> None:
     asked = ask(tenant, approvers=["soc_lead"])
     lead = actor("manual:read", roles=("soc_lead",))
 
@@ -67,7 +67,7 @@ def test_a_step_is_found_by_its_step_run(tenant: Tenant, request_waiting: Manual
     assert find_open(tenant, request_waiting.execution_id, reference.upper()) == request_waiting
 
 
-def test_a_step_of_another_dialect_is_found_by_its_plain_id(tenant: Tenant, ask: Opener) -> None:
+def test_a_step_of_another_dialect_is_found_by_its_plain_id(tenant: Tenant) -> None:
     asked = ask(tenant, step_id="approve_it")
 
     assert find_open(tenant, asked.execution_id, "approve_it") == asked
@@ -81,7 +81,7 @@ def test_nothing_else_names_the_step(tenant: Tenant, request_waiting: ManualRequ
         find_open(tenant, request_waiting.execution_id, reference)
 
 
-def test_of_several_that_wait_at_a_step_the_oldest_is_found(tenant: Tenant, ask: Opener) -> None:
+def test_of_several_that_wait_at_a_step_the_oldest_is_found(tenant: Tenant) -> None:
     younger = ask(tenant, now=NOON + timedelta(seconds=1))
     older = ask(tenant)
     ManualRequest.objects.filter(pk=older.pk).update(execution=younger.execution_id)
@@ -90,7 +90,7 @@ def test_of_several_that_wait_at_a_step_the_oldest_is_found(tenant: Tenant, ask:
     assert find_open(tenant, younger.execution_id, str(younger.step_run_id)) == younger
 
 
-def test_the_sweep_expires_what_is_due_and_only_that(tenant: Tenant, ask: Opener) -> None:
+def test_the_sweep_expires_what_is_due_and_only_that(tenant: Tenant) -> None:
     now = datetime.now(UTC)
     due, _, _ = (
         ask(tenant, deadline_at=now - timedelta(seconds=1)),

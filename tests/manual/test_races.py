@@ -12,13 +12,13 @@ from django.db import connection
 from accounts.models import Tenant
 from manual import services
 from manual.services import Answer, RequestGone
-from tests.manual.conftest import NOON, Opener, actor
+from tests.manual.asking import NOON, actor, ask
 
 CALLERS = 20
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_twenty_answers_at_once_exactly_one_counts(tenant: Tenant, ask: Opener) -> None:
+def test_of_twenty_answers_at_once_exactly_one_counts(tenant: Tenant) -> None:
     asked = ask(tenant, out_args={})
     barrier = Barrier(CALLERS)
 
@@ -44,7 +44,7 @@ def test_of_twenty_answers_at_once_exactly_one_counts(tenant: Tenant, ask: Opene
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_sweeps_at_once_expire_each_request_once(tenant: Tenant, ask: Opener) -> None:
+def test_two_sweeps_at_once_expire_each_request_once(tenant: Tenant) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     due = {ask(tenant, deadline_at=past).pk for _ in range(10)}
     barrier = Barrier(2)

@@ -25,8 +25,10 @@ class Reports(SoarcaView):
     def get(self, request: FamilyRequest) -> Response:
         limit = whole_number(request, "limit", default=100, minimum=1, maximum=1_000)
         offset = whole_number(request, "offset", default=0, minimum=0, maximum=10**9)
-        newest = list_executions(request.tenant).prefetch_related("step_runs")
-        return Response(_reports(newest[offset : offset + limit]))
+        # Of the version its id is enough; its document is large.
+        newest = list_executions(request.tenant).select_related(None).select_related("playbook")
+        newest = newest.prefetch_related("step_runs")
+        return Response(_reports(list(newest[offset : offset + limit])))
 
 
 class Report(SoarcaView):

@@ -7,12 +7,11 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
-from pytest_django import DjangoAssertNumQueries
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Tenant
 from manual.models import ManualRequest
-from tests.api.soarca.conftest import (
+from tests.api.soarca.calls import (
     STEP,
     TARGET,
     Api,
@@ -200,7 +199,7 @@ def test_wrong_credentials_are_401(waiting: Waiting, key: str) -> None:
 
 
 def test_the_open_tenant_acts_without_credentials(
-    anonymous: Api, tenant: Tenant, waiting: Waiting, theirs: Waiting, settings: SettingsWrapper
+    anonymous: Api, tenant: Tenant, waiting: Waiting, theirs: Waiting, settings: Settings
 ) -> None:
     settings.SALLYPORT_SOARCA_OPEN_TENANT = tenant.slug
 
@@ -209,7 +208,7 @@ def test_the_open_tenant_acts_without_credentials(
     assert_error(Api("s4e_live_wrong").get("/manual"), 401)
 
 
-def test_a_closed_or_unknown_open_tenant_opens_nothing(anonymous: Api, settings: SettingsWrapper) -> None:
+def test_a_closed_or_unknown_open_tenant_opens_nothing(anonymous: Api, settings: Settings) -> None:
     settings.SALLYPORT_SOARCA_OPEN_TENANT = "no-such-tenant"
     assert_error(anonymous.get("/manual"), 401)
 

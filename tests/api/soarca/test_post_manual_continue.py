@@ -17,7 +17,7 @@ from executions.models import Execution, StepRun
 from executions.selectors import final_variables
 from executions.services import cancel_execution
 from manual.models import ManualRequest
-from tests.api.soarca.conftest import (
+from tests.api.soarca.calls import (
     AFTER_FAILURE,
     STEP,
     Api,
@@ -27,6 +27,7 @@ from tests.api.soarca.conftest import (
     make_caller,
     manual_playbook,
     read,
+    run,
     start,
     variable,
 )
@@ -58,7 +59,7 @@ def test_soa_018_an_answer_is_answered_with_the_execution(api: Api, waiting: Wai
 def test_soa_019_the_execution_resumes_and_the_value_is_visible(api: Api, waiting: Waiting) -> None:
     api.post(CONTINUE, waiting.answer("allow"))
 
-    execution = Execution.objects.get(pk=waiting.execution)
+    execution = run(waiting.execution)
     assert execution.status == "completed"
     assert final_variables(execution)["__decision__"] == "allow"
 
@@ -75,6 +76,7 @@ def test_soa_022_a_failure_takes_the_failure_edge(api: Api, waiting: Waiting) ->
     response = api.post(CONTINUE, waiting.answer(response_status="failure", response_out_args=...))
 
     assert response.status_code == 200
+    run(waiting.execution)
     assert StepRun.objects.get(step_id=STEP).status == "failed"
     assert [item["step_id"] for item in read(api.get("/manual"))] == [AFTER_FAILURE]
 

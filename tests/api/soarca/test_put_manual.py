@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.soarca.conftest import STEP, Api, Json, Waiting, assert_error, read
+from tests.api.soarca.calls import STEP, Api, Json, Waiting, assert_error, read
 
 pytestmark = pytest.mark.django_db
 
