@@ -7,6 +7,8 @@ import os
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# A worker would run Django's checks at its start, which import every route of the API. `manage.py check` runs them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 app = Celery("sallyport")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.embedded import account as accounts
+from config.embedded.wire import ask
 from config.supervisor import CannotStart, Service
 
 ROLE = DATABASE = "sallyport"
@@ -76,20 +78,18 @@ class _Postgres:
         name = accounts.own_account_name()
         (draft / "pg_hba.conf").write_text("local all all peer map=own\n")
         (draft / "pg_ident.conf").write_text(f'own "{name}" {ROLE}\n')
+        self._run(
+            [str(self.binaries / "postgres"), "--single", "-D", str(draft), "postgres"], f"CREATE DATABASE {DATABASE}"
+        )
         draft.rename(self.data)
 
     def is_ready(self) -> bool:
-        import psycopg
+        """Whether the server lets us in: it answers a start-up message with an authentication request, not an error.
 
-        try:
-            with psycopg.connect(
-                host=str(self.sockets), port=5432, user=ROLE, dbname="postgres", autocommit=True, connect_timeout=2
-            ) as connection:
-                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone():
-                    connection.execute(f"CREATE DATABASE {DATABASE}")
-        except psycopg.OperationalError:
-            return False
-        return True
+        Source: PostgreSQL, Message Formats, StartupMessage (protocol 3.0).
+        """
+        body = struct.pack("!I", 3 << 16) + f"user\0{ROLE}\0database\0{DATABASE}\0\0".encode()
+        return ask(self.sockets / ".s.PGSQL.5432", struct.pack("!I", len(body) + 4) + body).startswith(b"R")
 
     def _initdb(self, directory: Path) -> None:
         # The locale provider built into PostgreSQL 17 and later sorts alike on every system, also after an upgrade.
@@ -98,14 +98,10 @@ class _Postgres:
             locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         flush = [] if self.durable else ["--no-sync"]
         options = ["-D", str(directory), "-U", ROLE, "-E", "UTF8", "--auth=reject", "-T", "simple", "--no-instructions"]
-        done = subprocess.run(
-            [str(self.binaries / "initdb"), *options, *locale, *flush],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            **self.popen,
-        )
+        self._run([str(self.binaries / "initdb"), *options, *locale, *flush])
+
+    def _run(self, command: list[str], statement: str = "") -> None:
+        done = subprocess.run(command, input=statement, capture_output=True, text=True, check=False, **self.popen)
         if done.returncode:
             raise CannotStart(f"PostgreSQL could not make its data directory: {done.stderr.strip()}")
 

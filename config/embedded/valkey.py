@@ -8,6 +8,7 @@ from pathlib import Path
 
 from config import home
 from config.embedded import account as accounts
+from config.embedded.wire import ask
 from config.supervisor import CannotStart, Service
 
 
@@ -22,12 +23,7 @@ def valkey(*, durable: bool = True) -> Service:
         socket.unlink(missing_ok=True)
 
     def is_ready() -> bool:
-        import redis
-
-        try:
-            return bool(redis.Redis(unix_socket_path=str(socket)).ping())
-        except redis.RedisError:
-            return False
+        return ask(socket, b"PING\r\n").startswith(b"+PONG")
 
     keep = ("--appendonly", "yes", "--appendfsync", "everysec") if durable else ("--appendonly", "no")
     return Service(
