@@ -94,6 +94,10 @@ class Trust(StrEnum):
     OUTSIDE = "outside"
 
 
+#: type of a part whose text is base64, because the octets it stands for are no text
+OCTETS = "base64"
+
+
 @dataclass(frozen=True)
 class Part:
     """One part of a text with references: literal text, or a value with its variable type (SEC-10)."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.base import Endpoint, Parts
+from connectors.base import OCTETS, Endpoint, Parts
 from connectors.http.request_line import OtherHost, RequestInvalid, origin_of, read_path, read_start_line
 from core import strict_json
 from core.quoting import join_form, join_header, join_json, join_text
@@ -62,10 +63,10 @@ def _of_operation(arguments: Mapping[str, Any], endpoint: Endpoint) -> HttpReque
     return HttpRequest(method, url, _with_type(headers, _JSON), strict_json.dumps(body))
 
 
-def _content(content: Parts | bytes, content_type: str) -> tuple[bytes, str]:
+def _content(content: Parts, content_type: str) -> tuple[bytes, str]:
     """Join the body for the language it is written in, which its type says, or its first character."""
-    if isinstance(content, bytes):
-        return content, "application/octet-stream"
+    if len(content) == 1 and content[0].type == OCTETS:
+        return base64.b64decode(content[0].text), "application/octet-stream"
     first = next((part.text.lstrip()[:1] for part in content if part.text.strip()), "")
     if _is_json(content_type) or (not content_type and first in ("{", "[")):
         return join_json(content).encode(), _JSON

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.base import EffectClass, Endpoint, OperationSpec
+from connectors.base import OCTETS, EffectClass, Endpoint, OperationSpec
 from core.errors import Invalid
 from core.quoting import join_shell
 
 
-class CommandEmpty(Invalid):
+class CommandInvalid(Invalid):
     code = "command_invalid"
 
 
 def command_text(arguments: Mapping[str, Any]) -> str:
     """Return the shell text of a command, each outside value quoted for its place.
 
-    Raises UnsafePlaceholder where a value cannot be quoted, CommandEmpty.
+    Raises UnsafePlaceholder where a value cannot be quoted, CommandInvalid.
     """
-    text = join_shell(arguments.get("command") or (), dialect="sh")
+    parts = arguments.get("command") or ()
+    if any(part.type == OCTETS for part in parts):
+        raise CommandInvalid("The ssh command is no UTF-8 text.")
+    text = join_shell(parts, dialect="sh")
     if not text.strip():
-        raise CommandEmpty("The ssh command is empty.")
+        raise CommandInvalid("The ssh command is empty.")
     return text
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Tenant
-from connectors.base import EffectClass, OutcomeKind
+from connectors.base import OCTETS, EffectClass, OutcomeKind, Part
 from connectors.dispatch import plan
 from tests.connectors import servers
 from tests.connectors.calls import KEY, Connect, Run, carry, http_call, operation, outside, parts, target
@@ -124,6 +124,16 @@ def test_content_is_written_in_the_language_of_its_type(
     run(http_call("POST / HTTP/1.1", target=target(echo.url), content=content, headers=headers))
 
     assert echo.requests[0].body.decode() == sent
+
+
+def test_octets_that_are_no_text_are_sent_as_they_are(run: Run, connect: Connect, echo: Server) -> None:
+    connect("http", "echo", echo.url)
+    content = (Part("/wABAg==", type=OCTETS),)
+
+    run(http_call("PUT /file HTTP/1.1", target=target(echo.url), content=content))
+
+    assert echo.requests[0].body == b"\xff\x00\x01\x02"
+    assert echo.requests[0].headers["content-type"] == "application/octet-stream"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import Tenant
-from connectors.base import EffectClass, Outcome, OutcomeKind, Part
+from connectors.base import OCTETS, EffectClass, Outcome, OutcomeKind, Part
 from connectors.dispatch import Call, Destination, Result, plan
 from connectors.ssh.host_keys import HostKeyUnreadable, read_pins
 from tests.connectors.calls import KEY, Connect, Run, carry, outside, parts
@@ -349,8 +349,11 @@ def test_a_later_call_that_was_not_sent_does_not_unsay_an_earlier_one(run: Run, 
     assert (outcome.kind, outcome.code, outcome.sent) == (OutcomeKind.FAILED, "connect_failed", True)
 
 
-def test_an_empty_command_is_refused(run: Run, host: Sshd) -> None:
-    assert run(ssh(" \n")).outcome.code == "command_invalid"
+@pytest.mark.parametrize("command", [(" \n",), (Part("/w==", type=OCTETS),), ()])
+def test_a_command_without_text_is_refused(run: Run, host: Sshd, command: tuple[Any, ...]) -> None:
+    outcome = run(ssh(*command)).outcome
+
+    assert (outcome.code, outcome.sent) == ("command_invalid", False)
 
 
 def test_no_secret_stands_in_the_arguments_of_a_process(run: Run, host: Sshd) -> None:
