@@ -16,15 +16,25 @@ if TYPE_CHECKING:
 #: Returns the octets of a CACAO document for a version of the dialect.
 Writer = Callable[["PlaybookVersion"], bytes]
 
+#: Returns a step's id in that document: (the playbook's CACAO id, the step's own id, its type) -> ``<type>--<uuid>``.
+StepNamer = Callable[[str, str, str], str]
+
 _writers: dict[str, Writer] = {}
+_namers: dict[str, StepNamer] = {}
 
 
-def register(dialect: str, writer: Writer) -> None:
-    _writers[dialect] = writer
+def register(dialect: str, writer: Writer, *, step_id: StepNamer) -> None:
+    _writers[dialect], _namers[dialect] = writer, step_id
 
 
 def has_cacao_form(version: PlaybookVersion) -> bool:
     return version.dialect == "cacao" or version.dialect in _writers
+
+
+def cacao_step_id(dialect: str, *, playbook_id: str, step_id: str, step_type: str) -> str:
+    """Return the CACAO id of a step; of a CACAO playbook it is the step's own."""
+    namer = _namers.get(dialect)
+    return namer(playbook_id, step_id, step_type) if namer else step_id
 
 
 def cacao_form(version: PlaybookVersion, *, reveal: bool) -> bytes:

@@ -11,9 +11,10 @@ from api.s4e import (
     outputs,
     views,
 )
+from api.s4e.dialect.exporting import cacao_step_id
 from api.s4e.dialect.storing import DIALECT
 
-dialects.register(DIALECT, outputs.written_as_cacao)
+dialects.register(DIALECT, outputs.written_as_cacao, step_id=cacao_step_id)
 
 urlpatterns: list[URLPattern] = routes(
     {

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from api.dialects import cacao_step_id
 from core import strict_json
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def manual_item(request: ManualRequest) -> dict[str, Any]:
         "type": "manual-step-information",
         **execution_names(request.execution_id),
         "playbook_id": request.playbook_cacao_id,
-        **step_names(request.step_id, request.step_run_id),
+        **step_names(cacao_id_of_step(request), request.step_run_id),
         "description": request.description,
         "command": commands[0]["command"],
         "command_is_base64": commands[0]["commandb64"],
@@ -65,6 +66,16 @@ def manual_item(request: ManualRequest) -> dict[str, Any]:
         "targets": targets,
         "out_args": {name: variable(name, definition) for name, definition in request.out_args.items()},
     }
+
+
+def cacao_id_of_step(request: ManualRequest) -> str:
+    """Return the step's id as this family names it; the request comes with its execution and its step run."""
+    return cacao_step_id(
+        request.execution.dialect,
+        playbook_id=request.playbook_cacao_id,
+        step_id=request.step_id,
+        step_type=request.step_run.step_type,
+    )
 
 
 def variable(name: str, definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from api.dialects import cacao_step_id
 from api.soarca.outputs import execution_names, moment, step_names, variable
 from playbooks.cacao.types import Step, Variable, Workflow
 
@@ -93,22 +94,21 @@ def _step_results(
         if run.step_type not in _HIDDEN_TYPES and run.status not in _HIDDEN_STATES:
             visits.setdefault(run.step_id, []).append(run)
     results: dict[str, Any] = {}
-    for step_id, runs in visits.items():
-        step = workflow.steps[step_id]
+    for runs in visits.values():
+        step_id = _shown_id(execution, runs[0])
         for number, run in enumerate(runs[:-1], start=1):
-            results[f"{step_id}#{number}"] = _step_result(execution, run, step, workflow, people)
-        results[step_id] = _step_result(execution, runs[-1], step, workflow, people)
+            results[f"{step_id}#{number}"] = _step_result(execution, run, workflow, people)
+        results[step_id] = _step_result(execution, runs[-1], workflow, people)
     return results
 
 
-def _step_result(
-    execution: Execution, run: StepRun, step: Step, workflow: Workflow, people: Mapping[UUID, str]
-) -> dict[str, Any]:
+def _step_result(execution: Execution, run: StepRun, workflow: Workflow, people: Mapping[UUID, str]) -> dict[str, Any]:
+    step = workflow.steps[run.step_id]
     status = _step_status(run)
     is_automated = run.kind != "request"
     return {
         **execution_names(execution.id),
-        **step_names(run.step_id, run.id),
+        **step_names(_shown_id(execution, run), run.id),
         "name": step.name,
         "description": step.description,
         "started": moment(run.started_at or run.created_at),
@@ -121,6 +121,12 @@ def _step_result(
         "automated_execution": is_automated,
         "automated_run": is_automated,
     }
+
+
+def _shown_id(execution: Execution, run: StepRun) -> str:
+    return cacao_step_id(
+        execution.dialect, playbook_id=execution.playbook.cacao_id, step_id=run.step_id, step_type=run.step_type
+    )
 
 
 def _step_status(run: StepRun) -> str:

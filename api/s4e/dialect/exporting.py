@@ -48,8 +48,13 @@ def export(document: Mapping[str, Any], workflow: Workflow, identity: Identity) 
 
 
 def step_ids(steps: Iterable[Step], cacao_id: str) -> dict[str, str]:
-    """Return step id -> its CACAO id: the type and a UUID made from both ids."""
-    return {step.id: f"{step.type}--{made_uuid(cacao_id, step.id)}" for step in steps}
+    """Return step id -> its CACAO id."""
+    return {step.id: cacao_step_id(cacao_id, step.id, step.type) for step in steps}
+
+
+def cacao_step_id(cacao_id: str, step_id: str, step_type: str) -> str:
+    """Return the type and a UUID made from both ids, so that it is the same in every export."""
+    return f"{step_type}--{made_uuid(cacao_id, step_id)}"
 
 
 def made_uuid(*names: str) -> UUID:

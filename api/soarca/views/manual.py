@@ -14,6 +14,8 @@ from manual.services import Answer, RequestGone
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from django.db.models import QuerySet
+
     from manual.models import ManualRequest
 
 #: The original's words, whatever the reason: unknown, answered, expired, another tenant's.
@@ -26,7 +28,7 @@ class ManualSteps(SoarcaView):
     permissions = {"GET": "manual:read"}
 
     def get(self, request: FamilyRequest) -> Response:
-        return Response([outputs.manual_item(found) for found in list_open(request.tenant, request.actor)])
+        return Response([outputs.manual_item(found) for found in _open(request)])
 
 
 class ManualStep(SoarcaView):
@@ -52,7 +54,7 @@ class ManualContinue(SoarcaView):
     def post(self, request: FamilyRequest) -> Response:
         body = inputs.read_continue(request.data)
         found = _find(request, body.execution_id, body.step_ref)
-        if body.step_id is not None and not ids.is_same_step(body.step_id, found.step_id, found.step_run_id):
+        if body.step_id is not None and not _is_at(found, body.step_id):
             raise Refusal(Kind.NOT_FOUND, NOTHING_WAITS)
         if body.playbook_id is not None and not ids.is_same_playbook(body.playbook_id, found.playbook_cacao_id):
             raise Refused("playbook_id is not the playbook of this execution.")
@@ -63,7 +65,20 @@ def _find(request: FamilyRequest, execution_id: UUID, step_ref: str) -> ManualRe
     try:
         return find_open(request.tenant, execution_id, step_ref, actor=request.actor)
     except RequestNotFound:
+        # A step of another dialect has a CACAO id that only this family makes of it.
+        for found in _open(request).filter(execution_id=execution_id).exclude(execution__dialect="cacao"):
+            if _is_at(found, step_ref):
+                return found
         raise Refusal(Kind.NOT_FOUND, NOTHING_WAITS) from None
+
+
+def _open(request: FamilyRequest) -> QuerySet[ManualRequest]:
+    return list_open(request.tenant, request.actor).select_related("execution", "step_run")
+
+
+def _is_at(found: ManualRequest, step_ref: str) -> bool:
+    names = (found.step_id, outputs.cacao_id_of_step(found))
+    return any(ids.is_same_step(step_ref, name, found.step_run_id) for name in names)
 
 
 def _answer(request: FamilyRequest, found: ManualRequest, given: inputs.ManualAnswer) -> Response:

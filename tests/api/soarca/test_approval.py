@@ -36,6 +36,22 @@ def test_an_approval_is_listed_with_its_message_and_no_variables(api: Api, asked
     assert item["command"] == "Block the address?"
     assert item["out_args"] == {}
     assert item["playbook_id"].startswith("playbook--")
+    assert item["step_id"].startswith("action--")
+
+
+def test_a_step_of_another_dialect_is_found_by_each_of_its_names(api: Api, asked: Waiting) -> None:
+    for name in (asked.step, asked.step.removeprefix("action--").upper(), "may_we"):
+        assert read(api.get(f"/manual/{asked.execution}/{name}"))["step_id"] == asked.step
+    assert_error(api.get(f"/manual/{asked.execution}/may_we_not"), 404)
+
+
+def test_the_playbook_and_the_report_name_the_step_alike(api: Api, asked: Waiting) -> None:
+    [document] = read(api.get("/playbook"))
+    report = read(api.get(f"/reporter/{asked.execution}"))
+
+    assert document["id"] == report["playbook_id"] == asked.playbook
+    assert asked.step in document["workflow"]
+    assert list(report["step_results"]) == [asked.step]
 
 
 @pytest.mark.parametrize(("status", "becomes"), [("success", "completed"), ("failure", "failed")])
