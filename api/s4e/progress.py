@@ -165,7 +165,7 @@ class Progress:
         return list(list_step_runs(self.execution))
 
     def _visit(self, run: StepRun, step: Step) -> Iterator[Row]:
-        if run.delay:
+        if step.delay:  # a run of a delay step notes its wait in `delay` too
             yield self._delay(run, step)
         if run.step_id in self._definition:
             yield self._row(run, step)

@@ -61,9 +61,7 @@ def said_as(error: StartRefused, parameters: Mapping[str, Any]) -> Exception:
         return NotStartable(error.message)
     name = str(error.context.get("name", ""))
     given = name if name in parameters else name.removeprefix("__").removesuffix("__")
-    return RunInvalid(
-        error.message, fields=[FieldError(f"parameters.{given}" if name else "parameters", error.message)]
-    )
+    return RunInvalid.at(f"parameters.{given}" if name else "parameters", error.message)
 
 
 def _asset(tenant: Tenant, reference: str) -> dict[str, Any]:

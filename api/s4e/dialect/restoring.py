@@ -69,7 +69,7 @@ def _with_operation(step: Step, written: Any, references: Mapping[str, str]) -> 
     if step.type != StepType.ACTION or step.question is not None or not isinstance(said, Mapping):
         return step
     reference, parameters = said.get("action_ref"), said.get("parameters", {})
-    if reference not in references or not isinstance(parameters, Mapping):
+    if not isinstance(reference, str) or reference not in references or not isinstance(parameters, Mapping):
         return step
     operation = Operation(name=references[reference], reference=reference, parameters=dict(parameters))
     return replace(step, commands=(), agent=None, targets=(), operation=operation)

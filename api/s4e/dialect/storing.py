@@ -29,8 +29,11 @@ def references() -> dict[str, str]:
     return {reference: spec.name for reference, spec in registry.references().items()}
 
 
-def store(*, tenant: Tenant, octets: bytes, actor: Actor, now: datetime) -> PlaybookVersion:
-    """Store a new playbook. Raises JsonInvalid, PlaybookInvalid with every fault, and NameTaken."""
+def store(*, tenant: Tenant, octets: bytes, actor: Actor, now: datetime, keeps_id: bool = False) -> PlaybookVersion:
+    """Store a new playbook. Raises JsonInvalid, PlaybookInvalid with every fault, and NameTaken.
+
+    ``keeps_id``: a playbook that the project ships keeps the ``id`` in its file; else the name makes it.
+    """
     body = strict_json.loads(octets)
     if not isinstance(body, dict):
         raise PlaybookInvalid("A playbook is a JSON object.")
@@ -39,7 +42,7 @@ def store(*, tenant: Tenant, octets: bytes, actor: Actor, now: datetime) -> Play
     workflow = compile_playbook(playbook, references=known)
     return put(
         tenant=tenant, octets=octets, playbook=playbook, workflow=workflow, cacao_id=new_cacao_id(), derived_from=(),
-        actor=actor, now=now,
+        slug=str(body.get("id", "")).removeprefix("pb-") if keeps_id else "", actor=actor, now=now,
     )  # fmt: skip
 
 
@@ -53,14 +56,15 @@ def put(
     derived_from: tuple[str, ...],
     actor: Actor,
     now: datetime,
+    slug: str = "",
 ) -> PlaybookVersion:
-    """Store a playbook that was read and compiled already. Raises NameTaken."""
+    """Store a playbook that was read and compiled already; its name makes the slug. Raises NameTaken."""
     return store_dialect(
         tenant=tenant,
         octets=octets,
         dialect=DIALECT,
         workflow=workflow,
-        slug=slug_of(playbook.name),
+        slug=slug or slug_of(playbook.name),
         name=playbook.name,
         description=playbook.description,
         label=playbook.version,

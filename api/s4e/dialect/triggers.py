@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import re2
+import re2  # type: ignore[import-untyped]  # google-re2 ships no types
 from croniter import CroniterBadDateError, croniter
 
 from api.s4e.dialect.faults import Fields
