@@ -83,7 +83,11 @@ def caller_of_user(user: User) -> Caller | None:
     tenant = user.tenant
     if tenant is None or not may_log_in(user):
         return None
-    actor = Actor(
+    return Caller(tenant=tenant, actor=actor_of_user(user))
+
+
+def actor_of_user(user: User) -> Actor:
+    return Actor(
         kind=ActorKind.USER,
         id=str(user.id),
         name=user.email,
@@ -91,7 +95,6 @@ def caller_of_user(user: User) -> Caller | None:
         permissions=permissions_of(user.role),
         roles=frozenset({user.role}),
     )
-    return Caller(tenant=tenant, actor=actor)
 
 
 def open_caller(slug: str, *, permissions: Iterable[str], name: str) -> Caller | None:

@@ -68,7 +68,7 @@ def create_user(
 
     Raises Invalid (e-mail, role, password), EmailTaken, and MayNotGrant when ``by`` lacks what the role gives.
     """
-    _check_role(role, by=by)
+    check_grant(role, by=by)
     user = User(
         tenant=tenant, email=_checked_email(email), name=name, role=role,
         is_staff=is_staff, is_superuser=is_superuser, created_at=now,
@@ -91,9 +91,9 @@ def set_password(*, user: User, password: str) -> None:
 @transaction.atomic
 def change_role(*, user: User, role: str, by: Actor) -> User:
     """Raises Invalid, MayNotGrant, and LastAdministrator when nobody would be left who can administer."""
-    _check_role(role, by=by)
-    if role not in ADMINISTRATORS:
-        _keep_an_administrator(user)
+    check_grant(role, by=by)
+    if would_leave(user, role=role, is_active=user.is_active):
+        check_not_last_administrator(user)
     user.role = role
     user.save(update_fields=["role"])
     return user
@@ -102,7 +102,7 @@ def change_role(*, user: User, role: str, by: Actor) -> User:
 @transaction.atomic
 def deactivate_user(*, user: User) -> User:
     """Close an account; its keys stop working with the next request. Raises LastAdministrator."""
-    _keep_an_administrator(user)
+    check_not_last_administrator(user)
     user.is_active = False
     user.save(update_fields=["is_active"])
     return user
@@ -116,21 +116,10 @@ def issue_api_key(
     now: datetime,
     scopes: Sequence[str] = (),
     expires_at: datetime | None = None,
+    by: Actor = SYSTEM,
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its text, which is not stored and never shown again.
-
-    Raises Invalid for an unknown scope, an expiry that is past, or an owner of another tenant; MayNotGrant for
-    scopes that give nothing to this owner.
-    """
-    if owner.tenant_id not in (None, tenant.id):
-        raise Invalid("The owner of a key belongs to its tenant.")
-    for scope in scopes:
-        if not is_scope(scope):
-            raise Invalid(f"{scope!r} is no scope.", fields=[FieldError("scopes", "Unknown scope.")])
-    if scopes and not limited_to(permissions_of(owner.role), scopes):
-        raise MayNotGrant("The owner holds none of these permissions.")
-    if expires_at is not None and expires_at <= now:
-        raise Invalid("A key expires in the future.", fields=[FieldError("expires_at", "Must be in the future.")])
+    """Make a key and return it with its text, which is not stored and never shown again. Raises as check_api_key."""
+    check_api_key(tenant=tenant, owner=owner, scopes=scopes, expires_at=expires_at, by=by, now=now)
     made = keys.new_key()
     row = ApiKey(
         tenant=tenant, owner=owner, name=name, prefix=made.prefix, digest=made.digest,
@@ -139,6 +128,27 @@ def issue_api_key(
     _check(row)
     row.save(force_insert=True)
     return row, made.text
+
+
+def check_api_key(
+    *, tenant: Tenant, owner: User, scopes: Sequence[str], expires_at: datetime | None, by: Actor, now: datetime
+) -> None:
+    """Raises Invalid for an unknown scope, an expiry that is past, or an owner of another tenant.
+
+    Raises MayNotGrant for scopes that give nothing to this owner, and for a key that may do more than ``by``.
+    """
+    if owner.tenant_id not in (None, tenant.id):
+        raise Invalid("The owner of a key belongs to its tenant.")
+    for scope in scopes:
+        if not is_scope(scope):
+            raise Invalid(f"{scope!r} is no scope.", fields=[FieldError("scopes", "Unknown scope.")])
+    given = limited_to(permissions_of(owner.role), scopes)
+    if scopes and not given:
+        raise MayNotGrant("The owner holds none of these permissions.")
+    if by is not SYSTEM and not given <= by.permissions:
+        raise MayNotGrant("Nobody grants what they do not hold.")
+    if expires_at is not None and expires_at <= now:
+        raise Invalid("A key expires in the future.", fields=[FieldError("expires_at", "Must be in the future.")])
 
 
 def revoke_api_key(*, key: ApiKey, now: datetime) -> ApiKey:
@@ -160,7 +170,8 @@ def authenticate_key(key: str, *, now: datetime) -> selectors.Caller | None:
     return selectors.caller_of_key(row)
 
 
-def _check_role(role: str, *, by: Actor) -> None:
+def check_grant(role: str, *, by: Actor) -> None:
+    """Raises Invalid for a role that does not exist, MayNotGrant when ``by`` lacks what it gives."""
     if role not in ROLES:
         raise Invalid(f"{role!r} is no role. Roles: {', '.join(ROLES)}.", fields=[FieldError("role", "Unknown role.")])
     if by is not SYSTEM and not permissions_of(role) <= by.permissions:
@@ -181,16 +192,29 @@ def _set_password(user: User, password: str | None) -> None:
     if password is None:
         user.set_unusable_password()
         return
+    check_password(password, user=user)
+    user.set_password(password)
+
+
+def check_password(password: str, *, user: User) -> None:
+    """Raises Invalid when the password is too short, too long, well known or like the person's name."""
     try:
         validate_password(password, user)
     except ValidationError as error:
         message = " ".join(error.messages)
         raise Invalid(message, fields=[FieldError("password", message)]) from None
-    user.set_password(password)
 
 
-def _keep_an_administrator(user: User) -> None:
-    """Raise LastAdministrator if the user is the only active one. The rows are locked, so two cannot leave at once."""
+def would_leave(user: User, *, role: str, is_active: bool) -> bool:
+    """Whether the user is an active administrator and would be none with this role and state."""
+    return user.is_active and user.role in ADMINISTRATORS and not (is_active and role in ADMINISTRATORS)
+
+
+def check_not_last_administrator(user: User) -> None:
+    """Raise LastAdministrator if the user is the tenant's only active one.
+
+    The rows are locked until the transaction ends, so that two cannot leave at once.
+    """
     if user.role not in ADMINISTRATORS or user.tenant_id is None:
         return
     rows = User.objects.select_for_update().filter(tenant_id=user.tenant_id, role__in=ADMINISTRATORS, is_active=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 
@@ -59,6 +61,7 @@ class Choice(serializers.ChoiceField):
         return data
 
 
+@extend_schema_field(OpenApiTypes.OBJECT)
 class JSONObject(serializers.Field):  # type: ignore[type-arg]
     """Free JSON, but an object. Numbers stay as they were written."""
 
@@ -73,6 +76,7 @@ class JSONObject(serializers.Field):  # type: ignore[type-arg]
         return value
 
 
+@extend_schema_field(OpenApiTypes.ANY)
 class AnyJSON(serializers.Field):  # type: ignore[type-arg]
     """Any JSON value, null among them when ``allow_null``."""
 
