@@ -61,12 +61,13 @@ Handler = Callable[[Received], Reply]
 class Server:
     """A server in a thread of its own. ``state`` is the stand-in's, for a second look at what was done."""
 
-    def __init__(self, handler: Handler, state: Any = None) -> None:
+    def __init__(self, handler: Handler, state: Any = None, port: int = 0) -> None:
         self.requests: list[Received] = []
         self.answers: deque[Reply] = deque()
         self.connections = 0
         self.state = state
         self._handler = handler
+        self._wanted_port = port
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -88,7 +89,9 @@ class Server:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**24))
+        server = self._loop.run_until_complete(
+            asyncio.start_server(self._serve, "127.0.0.1", self._wanted_port, limit=2**24)
+        )
         self.port = int(server.sockets[0].getsockname()[1])
         self._started.set()
         self._loop.run_forever()
@@ -110,7 +113,7 @@ class Server:
                 reply = self.answers.popleft() if self.answers else self._handler(received)
                 if not await _answer(writer, reply, received.method):
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._writers.discard(writer)
@@ -164,8 +167,8 @@ async def _write_body(writer: asyncio.StreamWriter, reply: Reply) -> None:
 
 
 @contextmanager
-def serving(handler: Handler, state: Any = None) -> Iterator[Server]:
-    server = Server(handler, state)
+def serving(handler: Handler, state: Any = None, *, port: int = 0) -> Iterator[Server]:
+    server = Server(handler, state, port)
     try:
         yield server
     finally:

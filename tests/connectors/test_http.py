@@ -421,3 +421,31 @@ def test_connections_are_pooled_and_do_not_grow(run: Run, connect: Connect, echo
         assert run(request()).outcome.kind is OutcomeKind.COMPLETED
 
     assert echo.connections == 1
+
+
+def test_a_server_that_was_restarted_between_two_calls_is_simply_called_again(run: Run, connect: Connect) -> None:
+    with servers.serving(lambda _: json_reply({"n": 1})) as first:
+        connect("http", "api", first.url)
+        assert run(request(method="POST")).outcome.output["body"] == {"n": 1}
+        port = first.port
+    with servers.serving(lambda _: json_reply({"n": 2}), port=port) as second:
+        assert run(request(method="POST")).outcome.output["body"] == {"n": 2}
+        assert len(second.requests) == 1
+
+
+def test_eight_workers_with_one_key_have_one_effect(tenant: Tenant, connect: Connect) -> None:
+    with servers.ledger() as ledger:
+        connect("http", "keyed", ledger.url, keyed=True)
+        planned = plan(
+            tenant_id=tenant.id, calls=[operation("http.request", {"method": "POST", "path": "/effect/keyed"})]
+        )
+        kinds: list[OutcomeKind] = []
+        workers = [threading.Thread(target=lambda: kinds.append(carry(planned).outcome.kind)) for _ in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+        assert kinds == [OutcomeKind.COMPLETED] * 8
+        assert ledger.state.applied == {KEY: 1}
+        assert len(ledger.requests) == 8

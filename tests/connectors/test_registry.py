@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jsonschema
 import pytest
 from pytest_django import Settings
@@ -67,3 +69,20 @@ def test_what_people_do_is_known_and_carried_out_by_nobody_here() -> None:
 
 def test_every_kind_of_connection_has_rules_for_its_settings() -> None:
     assert set(registry.CONNECTION_KINDS) == set(RULES)
+
+
+def test_the_page_about_connectors_lists_what_is_registered() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "connectors.md").read_text()
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines() if "|" in line]
+    listed = {row[0]: row[1:4] for row in rows if row[0] in {spec.name for spec in specs()}}
+
+    assert listed == {
+        spec.name: [spec.reference or "-", *(spec.command_types or ("-",)), spec.connection_kind or "-"]
+        for spec in specs()
+    }
+    for spec in specs():
+        if spec.reference and spec.connection_kind:
+            (row,) = [row for row in rows if row[0] == spec.reference]
+            assert all(f"`{name}`" in f"`{row[1]}`" for name in spec.inputs["properties"]), spec.reference
+    for kind in RULES:
+        assert all(f"`{name}`" in page for name in RULES[kind]), kind
