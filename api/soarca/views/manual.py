@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from drf_spectacular.utils import extend_schema
+
 from api.base import FamilyRequest, Kind, Refusal, Response
-from api.soarca import ids, inputs, outputs
+from api.soarca import ids, inputs, outputs, schema
 from api.soarca.errors import Refused, SoarcaView
 from executions.services import answer_request
 from manual.selectors import RequestNotFound, find_open, list_open
@@ -27,7 +29,9 @@ class ManualSteps(SoarcaView):
 
     permissions = {"GET": "manual:read"}
 
+    @extend_schema(operation_id="soarca_list_manual_steps", responses=schema.SoarcaManualStep(many=True))
     def get(self, request: FamilyRequest) -> Response:
+        """List what waits for a person."""
         return Response([outputs.manual_item(found) for found in _open(request)])
 
 
@@ -36,11 +40,17 @@ class ManualStep(SoarcaView):
 
     permissions = {"GET": "manual:read", "PUT": "manual:respond"}
 
+    @extend_schema(operation_id="soarca_get_manual_step", responses=schema.SoarcaManualStep)
     def get(self, request: FamilyRequest, execution: str, step: str) -> Response:
+        """Return what waits at one step."""
         found = _find(request, ids.execution_id(execution), step)
         return Response(outputs.manual_item(found))
 
+    @extend_schema(
+        operation_id="soarca_answer_manual_step", request=schema.SoarcaAnswer, responses=schema.SoarcaStarted
+    )
     def put(self, request: FamilyRequest, execution: str, step: str) -> Response:
+        """Answer what waits at one step."""
         answer = inputs.read_put(request.data)
         found = _find(request, ids.execution_id(execution), step)
         return _answer(request, found, answer)
@@ -51,7 +61,11 @@ class ManualContinue(SoarcaView):
 
     permissions = {"POST": "manual:respond"}
 
+    @extend_schema(
+        operation_id="soarca_continue_manual_step", request=schema.SoarcaContinue, responses=schema.SoarcaStarted
+    )
     def post(self, request: FamilyRequest) -> Response:
+        """Answer what waits at the step that the body names."""
         body = inputs.read_continue(request.data)
         found = _find(request, body.execution_id, body.step_ref)
         if body.step_id is not None and not _is_at(found, body.step_id):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from drf_spectacular.utils import extend_schema
+
 from api.base import FamilyRequest, Kind, Refusal, Response
 from api.pagination import whole_number
-from api.soarca import ids, reports
+from api.soarca import ids, reports, schema
 from api.soarca.errors import SoarcaView
 from executions.selectors import ExecutionNotFound, get_execution, list_executions
 from manual.selectors import list_of_step_runs
@@ -22,7 +24,9 @@ class Reports(SoarcaView):
 
     permissions = {"GET": "playbooks:read"}
 
+    @extend_schema(operation_id="soarca_list_reports", parameters=schema.PAGE, responses=schema.SoarcaReport(many=True))
     def get(self, request: FamilyRequest) -> Response:
+        """List the reports of executions, the newest first."""
         limit = whole_number(request, "limit", default=100, minimum=1, maximum=1_000)
         offset = whole_number(request, "offset", default=0, minimum=0, maximum=10**9)
         # Of the version its id is enough; its document is large.
@@ -36,7 +40,9 @@ class Report(SoarcaView):
 
     permissions = {"GET": "playbooks:read"}
 
+    @extend_schema(operation_id="soarca_get_report", responses=schema.SoarcaReport)
     def get(self, request: FamilyRequest, execution: str) -> Response:
+        """Return the report of one execution, also while it goes on."""
         try:
             found = get_execution(request.tenant, id=ids.execution_id(execution))
         except ExecutionNotFound:

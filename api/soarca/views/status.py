@@ -9,9 +9,11 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema
 
 from api.base import FamilyRequest, Response
 from api.permissions import PUBLIC
+from api.soarca import schema
 from api.soarca.errors import SoarcaView
 
 #: This process's own start.
@@ -23,7 +25,9 @@ class Status(SoarcaView):
 
     permissions = {"GET": PUBLIC}
 
+    @extend_schema(operation_id="soarca_status", responses=schema.SoarcaStatus)
     def get(self, request: FamilyRequest) -> Response:
+        """Return version, mode and uptime."""
         # The process's clock on both sides: this says how long it runs, and must not need the database.
         now = timezone.now()
         return Response(
@@ -42,7 +46,9 @@ class Ping(SoarcaView):
 
     permissions = {"GET": PUBLIC}
 
+    @extend_schema(operation_id="soarca_ping", responses={(200, "text/plain"): str})
     def get(self, request: FamilyRequest) -> HttpResponse:
+        """Return `pong`."""
         return HttpResponse("pong", content_type="text/plain")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from drf_spectacular.utils import extend_schema
 
 from api.base import Body, FamilyRequest, Response
 from api.idempotency import start_key
-from api.soarca import documents, inputs, outputs
+from api.soarca import documents, inputs, outputs, schema
 from api.soarca.errors import FAMILY, Refused, SoarcaView, refusing
 from api.soarca.views.playbooks import load
 from core.errors import Invalid
@@ -29,7 +30,9 @@ class TriggerPlaybook(SoarcaView):
     permissions = {"POST": "playbooks:execute"}
     bodies = {"POST": Body.DOCUMENT}
 
+    @extend_schema(operation_id="soarca_trigger", request=schema.DOCUMENT, responses=schema.SoarcaStarted)
     def post(self, request: FamilyRequest) -> Response:
+        """Start the playbook in the body."""
         key, digest = start_key(request, FAMILY, "/trigger/playbook")
         _check_readable(request.octets)
         with transaction.atomic():
@@ -48,7 +51,13 @@ class TriggerStoredPlaybook(SoarcaView):
     permissions = {"POST": "playbooks:execute"}
     bodies = {"POST": Body.OPTIONAL}
 
+    @extend_schema(
+        operation_id="soarca_trigger_stored",
+        request=schema.VARIABLES,
+        responses=schema.SoarcaStarted,
+    )
     def post(self, request: FamilyRequest, playbook: str) -> Response:
+        """Start a stored playbook with variables: name to {type, value}."""
         found = load(request, playbook)
         key, digest = start_key(request, FAMILY, f"/trigger/playbook/{found.cacao_id}")
         if not found.is_enabled:
