@@ -68,7 +68,8 @@ async def connect(address: str, port: int, *, pins: PinnedKeys, login: Login) ->
         return await asyncssh.connect(
             address,
             port,
-            options=_options(login, pins),
+            # In a thread: opening a locked key takes the CPU for a while, and the loop is everybody's.
+            options=await asyncio.to_thread(_options, login, pins),
             client_factory=lambda: client,
         )
     except asyncssh.HostKeyNotVerifiable:

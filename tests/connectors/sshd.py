@@ -98,7 +98,7 @@ def _start(program: str, directory: Path, *, with_password: bool, port: int) -> 
         port=port,
         user=getpass.getuser(),
         private_key=client_key.export_private_key().decode(),
-        locked_key=client_key.export_private_key(passphrase=KEY_PASSPHRASE).decode(),
+        locked_key=client_key.export_private_key(passphrase=KEY_PASSPHRASE, rounds=16, ignore_few_rounds=True).decode(),
         host_key=host_key,
         directory=directory,
         process=process,
