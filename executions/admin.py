@@ -1,0 +1,254 @@
+"""Executions in the admin: read everything, edit nothing; what may be done is done by the services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.selectors import actor_of_user
+from core.actors import Actor
+from core.errors import DomainError
+from executions import services
+from executions.models import Attempt, Event, Execution, Node, OutboxMessage, Review, StepRun, WebhookTarget
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+else:
+    ModelAdmin, TabularInline = admin.ModelAdmin, admin.TabularInline
+
+STATUS_COLOURS = {
+    "completed": "#1b7f3b",
+    "failed": "#ba2121",
+    "timed_out": "#ba2121",
+    "uncertain": "#b35900",
+    "cancelled": "#666666",
+    "skipped": "#666666",
+}
+
+
+def coloured(status: str) -> SafeString:
+    return format_html('<b style="color:{}">{}</b>', STATUS_COLOURS.get(status, "#205067"), status)
+
+
+def pretty(value: Any) -> SafeString:
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def link_to(row: Any, text: str) -> SafeString:
+    url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=(row.pk,))
+    return format_html('<a href="{}">{}</a>', url, text)
+
+
+class ReadOnly(ModelAdmin):
+    """An edit here would bypass the engine."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    @admin.display(description="status", ordering="status")
+    def state(self, row: Any) -> SafeString:
+        return coloured(row.status)
+
+
+class ReadOnlyInline(TabularInline):
+    extra = 0
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+class StepRunInline(ReadOnlyInline):
+    model = StepRun
+    fk_name = "execution"
+    fields = ("position", "step_id", "step_type", "state", "reason", "fence", "effect", "started_at", "ended_at")
+    readonly_fields = fields
+    ordering = ("position",)
+
+    @admin.display(description="status")
+    def state(self, row: StepRun) -> SafeString:
+        return coloured(row.status)
+
+
+class AttemptInline(ReadOnlyInline):
+    model = Attempt
+    fields = ("number", "worker", "started_at", "ended_at", "outcome", "code", "message", "late_note")
+    readonly_fields = fields
+    ordering = ("number",)
+
+
+@admin.register(Execution)
+class ExecutionAdmin(ReadOnly):
+    list_display = ("__str__", "playbook", "state", "reason", "failed_steps", "created_at", "ended_at", "tenant")
+    list_filter = ("status", "dialect", "created_at", "tenant")
+    search_fields = ("=id", "=number", "playbook__name", "playbook__slug", "playbook__cacao_id", "reason")
+    list_select_related = ("playbook", "tenant")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at", "id")
+    inlines = (StepRunInline,)
+    actions = ("cancel", "pause", "resume")
+    exclude = ("inputs", "options", "actor", "start_key", "start_digest")
+    readonly_fields = ("given", "started_by", "events_link")
+
+    @admin.display(description="inputs")
+    def given(self, row: Execution) -> SafeString:
+        return pretty(row.inputs)
+
+    @admin.display(description="started by")
+    def started_by(self, row: Execution) -> str:
+        return f"{row.actor.get('kind', '')} {row.actor.get('name', '')}"
+
+    @admin.display(description="events")
+    def events_link(self, row: Execution) -> SafeString:
+        url = reverse("admin:executions_event_changelist") + f"?execution__id__exact={row.pk}"
+        return format_html('<a href="{}">{} events</a>', url, row.last_seq)
+
+    @admin.action(description="Cancel", permissions=["steer"])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Execution]) -> None:
+        self._steer(request, rows, services.cancel_execution, "cancelled")
+
+    @admin.action(description="Pause", permissions=["steer"])
+    def pause(self, request: HttpRequest, rows: QuerySet[Execution]) -> None:
+        self._steer(request, rows, services.pause_execution, "held")
+
+    @admin.action(description="Resume", permissions=["steer"])
+    def resume(self, request: HttpRequest, rows: QuerySet[Execution]) -> None:
+        self._steer(request, rows, services.resume_execution, "resumed")
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        return _actor(request).may("playbooks:execute")
+
+    def _steer(
+        self, request: HttpRequest, rows: QuerySet[Execution], steer: Callable[..., Execution], done: str
+    ) -> None:
+        for execution in rows:
+            try:
+                steer(execution=execution, actor=_actor(request), now=timezone.now())
+            except DomainError as error:
+                self.message_user(request, f"{execution}: {error.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{execution}: {done}", messages.SUCCESS)
+
+
+@admin.register(StepRun)
+class StepRunAdmin(ReadOnly):
+    list_display = ("step_id", "execution", "state", "reason", "effect", "fence", "worker", "started_at", "ended_at")
+    list_filter = ("status", "effect", "step_type", "kind")
+    search_fields = ("=id", "=execution__id", "step_id", "reason", "worker")
+    list_select_related = ("execution",)
+    ordering = ("-created_at", "position")
+    inlines = (AttemptInline,)
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnly):
+    list_display = ("step_run", "number", "worker", "outcome", "code", "started_at", "ended_at")
+    list_filter = ("outcome",)
+    search_fields = ("=step_run__id", "=step_run__execution__id", "worker", "code", "message")
+    list_select_related = ("step_run",)
+    ordering = ("-started_at", "-id")
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly):
+    list_display = ("seq", "type", "execution", "at", "data")
+    list_filter = ("type",)
+    search_fields = ("=execution__id", "=execution__number", "=step_run_id", "type")
+    list_select_related = ("execution",)
+    ordering = ("-at", "-seq")
+
+
+@admin.register(Review)
+class ReviewAdmin(ReadOnly):
+    """What nobody can know: resolved here by a person's word."""
+
+    list_display = ("step", "execution", "status", "why", "opened_at", "resolution", "resolved_by")
+    list_filter = ("status", "resolution", "opened_at")
+    search_fields = ("=id", "=execution__id", "=step_run__id", "step_run__step_id", "why", "reason")
+    list_select_related = ("execution", "step_run")
+    ordering = ("status", "-opened_at")
+    actions = ("it_happened", "try_again", "give_up")
+
+    @admin.display(description="step")
+    def step(self, row: Review) -> str:
+        return row.step_run.step_id
+
+    @admin.action(description="It happened: the step is completed", permissions=["resolve"])
+    def it_happened(self, request: HttpRequest, rows: QuerySet[Review]) -> None:
+        self._resolve(request, rows, "happened")
+
+    @admin.action(description="It did not: try again", permissions=["resolve"])
+    def try_again(self, request: HttpRequest, rows: QuerySet[Review]) -> None:
+        self._resolve(request, rows, "again")
+
+    @admin.action(description="Give up: the step is failed", permissions=["resolve"])
+    def give_up(self, request: HttpRequest, rows: QuerySet[Review]) -> None:
+        self._resolve(request, rows, "give_up")
+
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        return _actor(request).may("approvals:decide")
+
+    def _resolve(self, request: HttpRequest, rows: QuerySet[Review], resolution: str) -> None:
+        for review in rows:
+            try:
+                services.resolve_review(
+                    review=review,
+                    resolution=resolution,
+                    reason="resolved in the admin",
+                    actor=_actor(request),
+                    now=timezone.now(),
+                )
+            except DomainError as error:
+                self.message_user(request, f"{review}: {error.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{review}: {resolution}", messages.SUCCESS)
+
+
+@admin.register(WebhookTarget)
+class WebhookTargetAdmin(ModelAdmin):
+    list_display = ("url", "tenant", "is_enabled")
+    list_filter = ("is_enabled", "tenant")
+    search_fields = ("url",)
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(ReadOnly):
+    list_display = ("event", "target", "created_at", "sent_at", "tries", "last_error")
+    list_filter = ("event", "created_at")
+    search_fields = ("=id", "last_error")
+    list_select_related = ("target",)
+
+
+@admin.register(Node)
+class NodeAdmin(ReadOnly):
+    list_display = ("name", "role", "pid", "slots", "started_at", "seen_at")
+    list_filter = ("role",)
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return actor_of_user(request.user)  # type: ignore[arg-type]  # the admin lets nobody else in
