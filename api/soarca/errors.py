@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.selectors import Caller, open_caller
+from api.address import address_of
 from api.base import FamilyRequest, FamilyView
 from api.errors import Kind, Problem
 from api.families import Access, Family
@@ -69,7 +70,7 @@ def open_access(request: HttpRequest) -> Caller | None:
 def limits(request: FamilyRequest) -> tuple[Limit, ...]:
     """Count by key, or by address where the family is open."""
     known = isinstance(request.auth, Caller) and request.actor.kind is not ActorKind.SYSTEM
-    subject = request.actor.id if known else request.META.get("REMOTE_ADDR", "")
+    subject = request.actor.id if known else address_of(request)
     return (Limit(name="soarca", subject=subject, limit=REQUESTS_A_MINUTE, window=timedelta(minutes=1)),)
 
 
