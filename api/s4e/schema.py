@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -110,16 +111,19 @@ class S4EMeta(Shape):
     per_page = serializers.IntegerField()
 
 
+@cache
 def one(shape: type[Shape]) -> Any:
     """``{"data": {...}}``"""
     return inline_serializer(f"{shape.__name__}Answer", {"data": shape()})
 
 
+@cache
 def several(shape: type[Shape]) -> Any:
     """``{"data": [...]}``"""
     return inline_serializer(f"{shape.__name__}List", {"data": shape(many=True)})
 
 
+@cache
 def paged(shape: type[Shape]) -> Any:
     """``{"data": [...], "meta": {...}}``"""
     return inline_serializer(f"{shape.__name__}Page", {"data": shape(many=True), "meta": S4EMeta()})
