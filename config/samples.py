@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.actors import SYSTEM
-from core.errors import DomainError
-from playbooks.services import NameTaken, put_asset
+from core.errors import Conflict, DomainError
+from playbooks.services import put_asset
 
 if TYPE_CHECKING:
     from accounts.models import Tenant
@@ -32,7 +32,7 @@ class SampleBroken(Exception):
 
 
 def load(tenant: Tenant, *, now: datetime, directory: Path = DIRECTORY) -> list[str]:
-    """Store every sample, in the order of their names; return these. Again changes nothing."""
+    """Store every sample that is not there, in the order of their names; return the names of those stored."""
     for reference, data in ASSETS.items():
         put_asset(tenant=tenant, reference=reference, data=data)
     loaded = []
@@ -41,6 +41,8 @@ def load(tenant: Tenant, *, now: datetime, directory: Path = DIRECTORY) -> list[
         store = _store_cacao if json.loads(octets).get("type") == "playbook" else _store_s4e
         try:
             store(tenant, octets, now)
+        except Conflict:
+            continue  # it is there already, perhaps changed by people: it stays as it is
         except DomainError as error:
             raise SampleBroken(f"{path}: {error}") from error
         loaded.append(path.stem)
@@ -56,7 +58,4 @@ def _store_cacao(tenant: Tenant, octets: bytes, now: datetime) -> None:
 def _store_s4e(tenant: Tenant, octets: bytes, now: datetime) -> None:
     from api.s4e.dialect import storing
 
-    try:
-        storing.store(tenant=tenant, octets=octets, actor=SYSTEM, now=now, keeps_id=True)
-    except NameTaken:
-        return  # a playbook of this name stays as people have made it
+    storing.store(tenant=tenant, octets=octets, actor=SYSTEM, now=now, keeps_id=True)

@@ -253,6 +253,8 @@ REST_FRAMEWORK = {
 }
 SOARCA_ALLOWED_ORIGINS = env.words("SOARCA_ALLOWED_ORIGINS", ("*",))
 SALLYPORT_ALLOWED_ORIGINS = env.words("SALLYPORT_ALLOWED_ORIGINS")  # of the other families; no `*` beside cookies
+#: how long a stream waits for a client that does not read
+SALLYPORT_STREAM_PATIENCE: timedelta = env.seconds("SALLYPORT_STREAM_PATIENCE", 10, minimum=0.1)
 SALLYPORT_TRUSTED_PROXIES = [str(network) for network in env.cidr_list("TRUSTED_PROXIES")]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sallyport",
