@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from core.quoting.places import SAFE_IN_CODE, SAFE_IN_TERSE_CODE
-from core.quoting.programs import UNKNOWN
+from core.quoting.programs import LOOSE, UNKNOWN
 
 _TERSE: Final = frozenset({"sed", "awk", "perl", "ruby", "unknown", "printf", "echo"})
 #: behind these a bare word may be a statement, an instruction or the name of something else
@@ -15,7 +15,7 @@ _BEGINS_STATEMENT: Final = ";\n{}|&`!$\\%"
 
 def safe_words(language: str, text: str) -> re.Pattern[str] | None:
     """Return the words that may stand behind ``text``, or None: a word there would be an instruction by itself."""
-    text = text.replace(UNKNOWN, "x")
+    text = text.replace(UNKNOWN, "x").replace(LOOSE, "x")
     if language == "sed":
         return SAFE_IN_TERSE_CODE if _is_in_sed_text(text) else None
     before = text.rstrip(" \t")

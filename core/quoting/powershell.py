@@ -67,6 +67,10 @@ class PowerShellLexer:
         self._behind = ""
         self._add(value)
 
+    def objection(self) -> str:
+        """Say at the end why no value may stand in this script at all, or "": what is seen before is enough here."""
+        return ""
+
     def place(self, following: str) -> Place:
         """Say where a value would stand now; ``following`` is the author text behind it."""
         if self._behind:

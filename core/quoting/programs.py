@@ -13,6 +13,8 @@ from typing import Final
 
 #: stands in a decoded word for what the shell would only know when it runs: expansions, substitutions
 UNKNOWN: Final = "\ue000"
+#: the same outside quotes, where a word of nothing else may vanish
+LOOSE: Final = "\ue001"
 
 
 class Reading(StrEnum):
@@ -109,6 +111,9 @@ _CLOSED: Final = _options(
     "su runuser sg watch parallel script expect at batch crontab gdb ed ex vi vim nvim emacs tclsh wish screen tmux "
     "nsenter unshare systemd-run firejail cmd cmd.exe wsl rsh dialog make m4"
 )
+_EVALUATING: Final = _options("eval at batch parallel su crontab")
+#: what they are piped is data: their program stands among the arguments
+_READING_DATA: Final = _options("sed awk gawk mawk nawk jq yq gojq")
 _CONTAINERS: Final = _options("docker podman nerdctl kubectl oc lxc")
 #: a path or an address may name a command to them
 _GUARDED: Final = _options("git scp sftp rsync svn hg")
@@ -149,7 +154,35 @@ _CLOSED_ARGUMENT = Argument(Reading.CLOSED)
 
 
 def argument(words: Sequence[str], word: str) -> Argument:
-    """Tell how the program reads the argument that begins with ``word``, after finished ``words`` (one at least)."""
+    """Tell how the program reads the argument that begins with ``word``, after finished ``words`` (one at least).
+
+    Words that may vanish are taken both ways, and the worse is told.
+    """
+    certain = [current for current in words if current.strip(LOOSE)]
+    if len(certain) == len(words):
+        return _argument(words, word)
+    if not certain:
+        return _COMMAND
+    there, gone = _argument(words, word), _argument(certain, word)
+    return there if gone.reading is Reading.DATA else gone
+
+
+def runs_what_it_reads(words: Sequence[str]) -> bool:
+    """Whether the command runs text that comes by a pipe, or that it puts together from variables."""
+    words = [current for current in words if current.strip(LOOSE)]
+    if not words:
+        return False
+    program = _name(words[0])
+    if program in _LANGUAGES and program not in _READING_DATA:
+        scan = _scan(_LANGUAGES[program], words[1:])
+        return not scan.has_code and not scan.needs_code and scan.operands == 0
+    if program in _WRAPPERS:
+        inner = _wrapped(_WRAPPERS[program], words[1:])
+        return runs_what_it_reads(inner) or (program == "xargs" and bool(inner) and _name(inner[0]) in _LANGUAGES)
+    return program in _EVALUATING or (program == "ssh" and _ssh_argument(words[1:], "").reading is Reading.CODE)
+
+
+def _argument(words: Sequence[str], word: str) -> Argument:
     program = _name(words[0])
     if program in _LANGUAGES:
         return _language_argument(_LANGUAGES[program], words[1:], word)
@@ -191,37 +224,52 @@ def _name(word: str) -> str:
     return _VERSION.sub(r"\1", base) if _VERSION.fullmatch(base) else base
 
 
-def _language_argument(language: _Language, words: Sequence[str], word: str) -> Argument:
-    at, has_code, operands = 0, False, 0
+@dataclass
+class _Scan:
+    """What the finished arguments of a language's program amount to."""
+
+    has_code: bool = False
+    needs_code: bool = False  # the next argument is text of the language
+    needs: Argument | None = None  # how the next argument is read, where an option asks for it
+    operands: int = 0
+
+
+def _scan(language: _Language, words: Sequence[str]) -> _Scan:
+    scan, at = _Scan(), 0
     while at < len(words):
-        current = words[at]
+        current, left = words[at], len(words) - at - 1
         if re.fullmatch(language.code, current):
-            if at + 1 == len(words):
-                return Argument(Reading.CODE, language.name, word)
-            at, has_code = at + 2, True
+            scan.needs_code, scan.has_code, at = left == 0, left > 0 or scan.has_code, at + 2
         elif language.name == "jq" and current in ("--arg", "--argjson", "--slurpfile", "--rawfile"):
-            if at + 3 > len(words):
-                return _DATA if current == "--arg" and at + 2 == len(words) else _OPTION
+            if left < 2:
+                scan.needs = _DATA if current == "--arg" and left == 1 else _OPTION
             at += 3
         elif current in language.taking:
-            if at + 1 == len(words):
-                return _OPTION
-            at += 2
+            scan.needs, at = None if left else _OPTION, at + 2
         else:
-            is_option = current.startswith(("-", "+")) and len(current) > 1
-            has_code = has_code or re.match(language.glued, current) is not None
-            operands += not is_option
+            is_option = current.startswith(("-", "+")) or current == "/dev/stdin"
+            scan.has_code = scan.has_code or re.match(language.glued, current) is not None
+            scan.operands += not is_option
             at += 1
-    return _language_operand(language, word, has_code=has_code, operands=operands)
+    return scan
 
 
-def _language_operand(language: _Language, word: str, *, has_code: bool, operands: int) -> Argument:
+def _language_argument(language: _Language, words: Sequence[str], word: str) -> Argument:
+    scan = _scan(language, words)
+    if scan.needs_code:
+        return Argument(Reading.CODE, language.name, word)
+    if scan.needs is not None:
+        return scan.needs
     if glued := re.match(language.glued, word):
         return Argument(Reading.CODE, language.name, word[glued.end() :])
     if word.startswith("-"):
         return _OPTION
-    if language.operands == "data" or has_code:
+    if language.operands == "data" or scan.has_code:
         return _DATA
+    return _language_operand(language, word, operands=scan.operands)
+
+
+def _language_operand(language: _Language, word: str, *, operands: int) -> Argument:
     if language.operands == "script":
         return _DATA if operands else _COMMAND
     # sed, awk, jq: the first operand is the program, the others are files; powershell, sqlite3: all is code.
@@ -233,19 +281,11 @@ def _language_operand(language: _Language, word: str, *, has_code: bool, operand
 
 
 def _wrapped_argument(wrapper: _Wrapper, words: Sequence[str], word: str) -> Argument:
-    at, skip = 0, wrapper.skip
-    while at < len(words):
-        current = words[at]
-        if re.fullmatch(wrapper.text, current):
-            return _CLOSED_ARGUMENT
-        if current in wrapper.taking:
-            at += 2
-        elif current.startswith("-") or (wrapper.assignments and _ASSIGNMENT.match(current)):
-            at += 1
-        elif skip:
-            at, skip = at + 1, skip - 1
-        else:
-            return argument(words[at:], word)
+    at, skip = _own_arguments(wrapper, words)
+    if any(re.fullmatch(wrapper.text, current) for current in words[:at]):
+        return _CLOSED_ARGUMENT
+    if at < len(words):
+        return argument(words[at:], word)
     if at > len(words):
         return _DATA
     if wrapper.assignments and _ASSIGNMENT.match(word):
@@ -253,6 +293,27 @@ def _wrapped_argument(wrapper: _Wrapper, words: Sequence[str], word: str) -> Arg
     if word.startswith("-"):
         return _OPTION
     return _DATA if skip else _COMMAND
+
+
+def _wrapped(wrapper: _Wrapper, words: Sequence[str]) -> Sequence[str]:
+    """Return the command that is run, as far as it is there."""
+    return words[_own_arguments(wrapper, words)[0] :]
+
+
+def _own_arguments(wrapper: _Wrapper, words: Sequence[str]) -> tuple[int, int]:
+    """Return how many words are the wrapper's own, and how many operands of its own are still to come."""
+    at, skip = 0, wrapper.skip
+    while at < len(words):
+        current = words[at]
+        if current in wrapper.taking:
+            at += 2
+        elif current.startswith("-") or (wrapper.assignments and _ASSIGNMENT.match(current)):
+            at += 1
+        elif skip:
+            at, skip = at + 1, skip - 1
+        else:
+            break
+    return at, skip
 
 
 def _find_argument(words: Sequence[str], word: str) -> Argument:
@@ -295,7 +356,7 @@ def _naming_argument(program: str, words: Sequence[str], word: str) -> Argument:
 
 def _unknown_argument(words: Sequence[str], word: str) -> Argument:
     program = words[0]
-    is_script = "/" in program and UNKNOWN not in program
+    is_script = "/" in program and not {UNKNOWN, LOOSE} & set(program)
     if is_script or program in _HARMLESS:
         return _DATA
     if len(words) > 1 and _CODE_FLAG.fullmatch(words[-1]):

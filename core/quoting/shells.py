@@ -10,6 +10,7 @@ from core.quoting.places import Place, TextPart, UnsafePlaceholder, fit, is_outs
 from core.quoting.posix import PosixLexer
 from core.quoting.powershell import PowerShellLexer
 from core.quoting.programs import hands_text_over
+from core.quoting.values import is_strict
 
 Dialect = Literal["sh", "bash", "powershell"]
 
@@ -18,6 +19,7 @@ class _Lexer(Protocol):
     def read(self, text: str) -> None: ...
     def insert(self, value: str) -> None: ...
     def place(self, following: str) -> Place: ...
+    def objection(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,12 @@ def join_shell(parts: Sequence[TextPart], dialect: str) -> str:
 def render_shell(parts: Sequence[TextPart], dialect: str) -> tuple[Rendered, ...]:
     """Return the command in pieces, outside ones marked, as a dry run shows it. Raises UnsafePlaceholder."""
     lexer = _lexer(parts, dialect)
-    return tuple(_rendered(part, following, lexer) for part, following in _with_following(parts))
+    rendered = tuple(_rendered(part, following, lexer) for part, following in _with_following(parts))
+    if objection := lexer.objection():
+        for part in parts:
+            if is_outside(part) and not is_strict(part.text, part.type):
+                raise UnsafePlaceholder(name=part.name, place=objection)
+    return rendered
 
 
 def places(parts: Sequence[TextPart], dialect: str) -> tuple[tuple[TextPart, Place], ...]:
@@ -48,7 +55,8 @@ def places(parts: Sequence[TextPart], dialect: str) -> tuple[tuple[TextPart, Pla
             lexer.insert("x")
         else:
             lexer.read(part.text)
-    return tuple(found)
+    objection = lexer.objection()
+    return tuple((part, Place(objection) if objection else place) for part, place in found)
 
 
 def _rendered(part: TextPart, following: str, lexer: _Lexer) -> Rendered:
@@ -103,6 +111,9 @@ class _Closed:
 
     def insert(self, value: str) -> None:
         pass
+
+    def objection(self) -> str:
+        return ""
 
     def place(self, following: str) -> Place:  # noqa: ARG002 - a lexer's signature
         return Place(self.name)
