@@ -45,7 +45,8 @@ def follow_up(tried: Tried, *, chance: float) -> Following:
         return Following(Next.PROBE if tried.effect_class == "probe" else Next.REVIEW)
     if not _may_retry(tried):
         return Following(Next.FAIL)
-    if tried.sent and tried.effect_class == "probe" and tried.wait_as_told is None:
+    # A clear "no" leaves nothing to look for: only what may have taken place is asked for before it is done again.
+    if tried.sent and tried.effect_class == "probe" and tried.wait_as_told is None and tried.may_retry is not False:
         return Following(Next.PROBE, _delay(tried, chance))
     return Following(Next.RETRY, _delay(tried, chance))
 

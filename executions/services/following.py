@@ -85,7 +85,9 @@ def _carried_out(work: Work, performed: Performed, following: Following, *, now:
     outcome = performed.outcome
     if following.next in (Next.RETRY, Next.PROBE):
         wait = max(following.delay, performed.settle if following.next == Next.PROBE else timedelta(0))
-        effect = "intended" if outcome.sent and performed.is_intended else work.run.effect
+        # After a clear "no" there is nothing out there that a later try would have to look for.
+        may_be_there = outcome.sent and performed.is_intended and outcome.retry is not False
+        effect = "intended" if may_be_there else work.run.effect
         return Ending(StepStatus.RETRYING, _reason(outcome), _message(outcome), effect, due_at=now + wait)
     if following.next == Next.REVIEW:
         is_fail = work.step.on_unknown == "fail"
