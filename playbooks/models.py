@@ -75,7 +75,7 @@ class PlaybookVersion(UUIDModel):
     #: signature objects that came after the version was stored (CACAO.md D30); an export gives them back
     added_signatures: models.JSONField[list[Any], list[Any]] = models.JSONField(default=list, blank=True)
     jcs_digest = models.CharField(max_length=64)
-    workflow: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField()
+    workflow = models.TextField()  # JSON text: jsonb would lose the order of the steps
     engine_version = models.PositiveSmallIntegerField(default=1)
     findings: models.JSONField[list[Any], list[Any]] = models.JSONField(default=list)
     is_strict = models.BooleanField(default=True)

@@ -23,6 +23,8 @@ from playbooks.models import Asset, Playbook, PlaybookVersion, Trigger
 from playbooks.timestamps import instant_of
 
 CACHED_WORKFLOWS = 256
+#: of a stored workflow, which nests what a document of 100 levels nests a little deeper
+DEEPEST = 1_000
 Row = TypeVar("Row")
 
 
@@ -131,7 +133,7 @@ def workflow_by_id(version_id: UUID) -> Workflow:
         column = PlaybookVersion.objects.filter(pk=version_id).values_list("workflow", flat=True).first()
         if column is None:
             raise PlaybookNotFound("There is no such version.")
-        workflow = stored.from_json(column)
+        workflow = stored.from_json(strict_json.loads(column.encode("utf-8"), max_depth=DEEPEST))
         _workflows.put(version_id, workflow)
     return workflow
 

@@ -128,7 +128,7 @@ def store_dialect(
     )  # fmt: skip
     version = PlaybookVersion.objects.create(
         playbook=playbook, tenant=tenant, number=1, label=label, dialect=dialect, document=octets,
-        jcs_digest=strict_json.digest(sealing.parsed(octets)), workflow=stored.to_json(workflow), modified_at=now,
+        jcs_digest=strict_json.digest(sealing.parsed(octets)), workflow=_as_column(workflow), modified_at=now,
         created_at=now, created_by=actor.name[:300],
     )  # fmt: skip
     _set_trigger(playbook, trigger)
@@ -287,7 +287,7 @@ def _insert_cacao_version(
         is_sealed=bool(pointers),
         secret_pointers=pointers,
         jcs_digest=strict_json.digest(sealing.parsed(octets)),
-        workflow=stored.to_json(cast(Workflow, imported.workflow)),
+        workflow=_as_column(cast(Workflow, imported.workflow)),
         findings=_storable([as_json(finding) for finding in imported.findings]),
         is_strict=imported.strict,
         modified_at=now if card.modified is None else moment_of(card.modified),
@@ -364,6 +364,10 @@ def _free_slug(tenant: Tenant, card: Card) -> str:
         number += 1
         slug = f"{base}-{number}"
     return slug
+
+
+def _as_column(workflow: Workflow) -> str:
+    return strict_json.dumps(stored.to_json(workflow)).decode("utf-8")
 
 
 def _storable(value: Any) -> Any:

@@ -215,3 +215,11 @@ def test_openers_show_as_steps_of_their_own(api: Api, slack: Server, finish: Fin
 
 def test_the_documented_url_forms_take_a_slash(api: Api, ended: str) -> None:
     assert read(api.get(f"/api/playbooks/executions/{ended}/")) == read(api.get(f"/api/playbooks/executions/{ended}"))
+
+
+def test_steps_that_did_not_start_stand_in_definition_order(api: Api, finish: Finish) -> None:
+    names = ["zz", "a", "mmmm", "b-long-name", "c"]
+    execution = api.started(api.made(steps=[approval("ask"), *(say(name) for name in names)]))
+    finish(execution)
+
+    assert [step["step_id"] for step in api.steps(execution)] == ["ask", *names]
