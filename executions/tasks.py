@@ -15,7 +15,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
-from executions import failpoints, nodes
+from executions import events, failpoints, nodes
 from executions.leases import keeper
 from executions.performing import Abandoned, perform
 from executions.services.claiming import Work, claim_step
@@ -56,6 +56,7 @@ def run_step(*, step_run_ids: Sequence[str]) -> None:
         if _is_draining.is_set():
             return  # the rows are due still; another worker is nudged
         run_from(UUID(text))
+    events.wake_dispatcher()  # the window has room again
 
 
 def run_from(step_run_id: UUID) -> None:
