@@ -21,6 +21,10 @@ if __name__ == "__main__":
         from config.conformance import main as conform
 
         sys.exit(conform(sys.argv[2:]))
+    if sys.argv[1:2] == ["bench"]:
+        from benchmarks.steps import main as bench
+
+        sys.exit(bench(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 
