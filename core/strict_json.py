@@ -1,4 +1,4 @@
-"""The one JSON reader and writer: RFC 8259 and nothing more, numbers kept as written (SECURITY.md SEC-48, CACAO.md 13.6).
+"""The one JSON reader and writer: RFC 8259 and nothing more, numbers kept as written (SEC-48, CACAO.md 13.6).
 
 What Python's own reader lets pass is refused here: duplicate members, NaN and Infinity, numbers beyond a double,
 lone surrogates, a byte order mark, other encodings than UTF-8, deep nesting (a RecursionError), huge integers.

@@ -45,7 +45,11 @@ def join_target(parts: Sequence[TextPart]) -> str:
     """
     before, after = _split_at(parts, "?")
     origin, path = _split_origin(before)
-    target = origin + _join_path(path)
+    joined = _join_path(path)
+    if any(map(is_outside, before)) and not joined.startswith("/"):
+        reason = "the target has to begin with the author's '/', so that no value names a host"
+        raise UnsafePlaceholder(name=_first_name(before), place="in a request target", reason=reason)
+    target = origin + joined
     _check_line(target, place="in a request target")
     if after is None:
         return target
