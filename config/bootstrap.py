@@ -115,6 +115,8 @@ def _find_python() -> str:
 
 
 def _install(directory: str, python: str) -> None:
+    from config.progress import Bar
+
     name = os.path.basename(directory)
     outer = _find_python()
     if not os.path.exists(python):
@@ -123,6 +125,12 @@ def _install(directory: str, python: str) -> None:
     arguments = [word for path in _files(name) for word in ("-r", path)]
     command = _installer(outer, python) + ["--require-hashes"] + arguments
     _show(command, "installing into " + name, len(_pins(name)))
+    # On every core at once, which the installers do not do. What does not compile is for another Python.
+    with Bar("compiling " + name, None, sys.stderr):
+        subprocess.call(
+            [python, "-m", "compileall", "-q", "-j", "0", os.path.join(directory, "lib")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
     with open(os.path.join(directory, ".installed"), "w") as file:
         file.write(_digest(name))
 

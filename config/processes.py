@@ -10,7 +10,6 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from config.home import ROOT, home, kept_name
 from config.supervisor import CannotStart, Service
@@ -99,14 +98,9 @@ def demo_port() -> int:
     return port
 
 
-def bytecode_in(directory: Path) -> dict[str, str]:
-    """Return what makes Pythons keep their compiled modules there, where they were told to keep none beside the source.
-
-    Without any, every process compiles some 1,600 modules anew, which takes several times as long as loading them.
-    """
-    if not sys.dont_write_bytecode:
-        return {}
-    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(directory)}
+#: Lets Pythons keep what they compile, also where the environment says otherwise: without it every process compiles
+#: every module anew, which takes several times as long as loading it.
+KEEP_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 def child_environ(*, port: int, demo: int | None) -> dict[str, str]:
@@ -118,4 +112,4 @@ def child_environ(*, port: int, demo: int | None) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
     }
-    return told | bytecode_in(home() / "bytecode") | ({"SALLYPORT_DEMO_ENDPOINT": f"{LOOPBACK}:{demo}"} if demo else {})
+    return told | KEEP_BYTECODE | ({"SALLYPORT_DEMO_ENDPOINT": f"{LOOPBACK}:{demo}"} if demo else {})

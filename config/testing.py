@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from config.home import ROOT
-from config.processes import bytecode_in
+from config.processes import KEEP_BYTECODE
 
 
 def run(arguments: Sequence[str]) -> NoReturn:
     os.chdir(ROOT)
-    environ = {**os.environ, **bytecode_in(Path(sys.prefix) / "bytecode")}
-    os.execve(sys.executable, [sys.executable, "-m", "pytest", *arguments], environ)
+    os.execve(sys.executable, [sys.executable, "-m", "pytest", *arguments], {**os.environ, **KEEP_BYTECODE})
