@@ -1,0 +1,1 @@
+"""Our own event streams over websockets. README.md is the contract; rows are the truth, announcements only wake."""
