@@ -117,6 +117,10 @@ class _Workflows:
             while len(self._kept) > self._size:
                 self._kept.popitem(last=False)
 
+    def forget(self, version_id: UUID) -> None:
+        with self._lock:
+            self._kept.pop(version_id, None)
+
 
 _workflows = _Workflows(CACHED_WORKFLOWS)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 from uuid import uuid4
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from accounts.models import Tenant
 from core import strict_json
@@ -73,6 +73,7 @@ def store_imported(
     NameUnusable, because there the name makes the public id.
     """
     refuse(imported)
+    _one_at_a_time(tenant)
     card = card_of(imported.document)
     existing = find_by_cacao_id(tenant, card.cacao_id, lock=True) if listed else None
     if existing is not None and mode == "new":
@@ -349,6 +350,12 @@ def slug_for(name: str) -> str:
         message = "The name needs a letter from a to z or a digit: the playbook's id is made of it."
         raise NameUnusable(f"name: {message}", fields=[FieldError("name", message)])
     return slug
+
+
+def _one_at_a_time(tenant: Tenant) -> None:
+    """Imports of one tenant wait for each other, so that whoever comes second sees the first one's id and name."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"playbooks of {tenant.pk}"])
 
 
 def _free_slug(tenant: Tenant, card: Card) -> str:
