@@ -24,26 +24,28 @@ _SHOWN = "a request to a person, who is shown the text"
 class Surroundings:
     """What a command is read by: who carries it out, what is installed, which odd names are declared."""
 
-    agent: AgentTarget | None
     catalogue: Catalogue
     irregular: Collection[str]
+    #: the agent is a fin, whose commands are its own business (D2)
+    is_for_fin: bool
+    is_for_people: bool
 
-    @property
-    def is_for_fin(self) -> bool:
-        """Return whether the agent is a fin, whose commands are its own business (D2)."""
-        if self.agent is None:
-            return False
-        capabilities = self.catalogue.fin_capabilities
-        return (
-            self.agent.type == "soarca-fin"
-            or self.agent.name.startswith("soarca-fin-")
-            or self.agent.name in capabilities
-            or self.agent.type in capabilities
-        )
 
-    @property
-    def is_for_people(self) -> bool:
-        return self.agent is not None and self.agent.type in vocabularies.PEOPLE_TYPES
+def surroundings(agent: AgentTarget | None, catalogue: Catalogue, irregular: Collection[str]) -> Surroundings:
+    """Return what the commands of a step with this agent are read by."""
+    known = catalogue.fin_capabilities
+    return Surroundings(
+        catalogue,
+        irregular,
+        is_for_fin=agent is not None
+        and (
+            agent.type == "soarca-fin"
+            or agent.name.startswith("soarca-fin-")
+            or agent.name in known
+            or agent.type in known
+        ),
+        is_for_people=agent is not None and agent.type in vocabularies.PEOPLE_TYPES,
+    )
 
 
 @dataclass(frozen=True)
@@ -58,23 +60,15 @@ class _Part:
 
 def read_command(given: Json, at: str, around: Surroundings, reading: Reading) -> Command:
     """Read one command; what is wrong with it is reported."""
-    report = reading.report
     kind = _read_type(given, at, around, reading)
-    shape = shapes.COMMANDS.get(kind) if not around.is_for_fin else None
-    inspect(given, shape, at, report)
-    inspect_references(given, at, report)
-    check_word(given.get("playbook_activity"), vocabularies.ACTIVITIES, below(at, "playbook_activity"), report)
-    for name in ("description", "version", "playbook_activity"):
-        if given.get(name) is not None and not isinstance(given[name], str):
-            message = f"`{name}` is {kind_of(given[name])}; text is needed."
-            report.relax("schema", below(at, name), message, "kept as it is")
+    _check_common(given, kind, at, around, reading)
     text = _read_part(given, "command", at, around, reading)
     content = _read_part(given, "content", at, around, reading, may_be_octets=True)
     incomplete = None if around.is_for_fin else _what_is_missing(kind, text, content)
     if incomplete is None and kind in vocabularies.HTTP_COMMANDS and not around.is_for_fin:
         text, incomplete = _read_start_line(kind, text, below(at, "command"), around, reading)
     if incomplete is not None:
-        report.relax("command-incomplete", at, incomplete, _SHOWN)
+        reading.report.relax("command-incomplete", at, incomplete, _SHOWN)
     else:
         _check_properties(kind, given, at, around, reading)
     description = given.get("description")
@@ -91,6 +85,17 @@ def read_command(given: Json, at: str, around: Surroundings, reading: Reading) -
         for_people=incomplete is not None or kind == "manual" or around.is_for_people,
         raw=dict(given),
     )
+
+
+def _check_common(given: Json, kind: str, at: str, around: Surroundings, reading: Reading) -> None:
+    report = reading.report
+    inspect(given, None if around.is_for_fin else shapes.COMMANDS.get(kind), at, report)
+    inspect_references(given, at, report)
+    check_word(given.get("playbook_activity"), vocabularies.ACTIVITIES, below(at, "playbook_activity"), report)
+    for name in ("description", "version", "playbook_activity"):
+        if given.get(name) is not None and not isinstance(given[name], str):
+            message = f"`{name}` is {kind_of(given[name])}; text is needed."
+            report.relax("schema", below(at, name), message, "kept as it is")
 
 
 def _read_type(given: Json, at: str, around: Surroundings, reading: Reading) -> str:

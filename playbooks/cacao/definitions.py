@@ -1,6 +1,6 @@
-"""Reads agents, targets and authentication information.
+"""Reads agents and targets, and brings all definitions together.
 
-Source: CACAO.md 7, 8 (D3, D33, D34) and the ``address-...``, ``category-missing``, ``contact-format`` codes of 13.3.
+Source: CACAO.md 7 (D3, D34) and the ``address-...``, ``category-missing``, ``contact-format`` codes of 13.3.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ import re2  # type: ignore[import-untyped]
 
 from playbooks.cacao import references, shapes, vocabularies
 from playbooks.cacao.findings import below, pointer
-from playbooks.cacao.identifiers import is_identifier
 from playbooks.cacao.inspection import check_word, check_words, inspect
+from playbooks.cacao.keys import check_key, read_type
+from playbooks.cacao.logons import read_authentication
 from playbooks.cacao.names import Names, note_names, texts_in
 from playbooks.cacao.reading import Json, Reading
-from playbooks.cacao.schema import address_patterns, contradicts_key
+from playbooks.cacao.schema import address_patterns
 from playbooks.cacao.types import AgentTarget
 
-#: properties of authentication information that are no secret, whatever its type
-_PUBLIC: Final = frozenset(
-    "type name description user_id username oauth_header kms kms_key_identifier authentication_info_extensions".split()
-)
 #: properties in which references are plain text (12.11)
 _NOT_REPLACED: Final = frozenset(
     "type name description location agent_target_extensions authentication_info_extensions".split()
@@ -53,57 +50,49 @@ class Definitions:
 def read_definitions(document: Json, names: Names, reading: Reading) -> Definitions:
     """Read the three dictionaries. ``names``: those that the document declares."""
     odd_keys: set[str] = set()
-    authentication, secrets = _read_authentication(document, names, odd_keys, reading)
+    authentication, secrets = read_authentication(document, names, odd_keys, reading)
     agents = _read_agents(document, "agent_definitions", names, odd_keys, reading)
     targets = _read_agents(document, "target_definitions", names, odd_keys, reading)
+    logons = _names_of_logons(authentication, names, reading)
     return Definitions(
         agents=agents,
         targets=targets,
         authentication=authentication,
         secrets=secrets,
         odd_keys=frozenset(odd_keys),
-        agent_reads=_reads("agent_definitions", agents, authentication, names, reading),
-        target_reads=_reads("target_definitions", targets, authentication, names, reading),
+        agent_reads=_names_of_agents("agent_definitions", agents, logons, names, reading),
+        target_reads=_names_of_agents("target_definitions", targets, logons, names, reading),
     )
 
 
-def _reads(
+def _names_of_logons(
+    authentication: Mapping[str, Mapping[str, Any]], names: Names, reading: Reading
+) -> dict[str, Collection[str]]:
+    return {
+        key: _names_in(given, pointer("authentication_info_definitions", key), names, reading)
+        for key, given in authentication.items()
+    }
+
+
+def _names_of_agents(
     dictionary: str,
     agents: Mapping[str, AgentTarget],
-    authentication: Mapping[str, Mapping[str, Any]],
+    logons: Mapping[str, Collection[str]],
     names: Names,
     reading: Reading,
 ) -> dict[str, Collection[str]]:
     found: dict[str, Collection[str]] = {}
     for key, agent in agents.items():
-        reads: dict[str, str] = {}
-        used = {name: value for name, value in agent.properties.items() if name not in _NOT_REPLACED}
-        note_names(texts_in(used), pointer(dictionary, key), names, reads, reading.report)
-        if agent.authentication is not None:
-            given = authentication.get(agent.authentication, {})
-            told = {name: value for name, value in given.items() if name not in _NOT_REPLACED}
-            at = pointer("authentication_info_definitions", agent.authentication)
-            note_names(texts_in(told), at, names, reads, reading.report)
-        found[key] = tuple(reads)
+        own = _names_in(agent.properties, pointer(dictionary, key), names, reading)
+        found[key] = tuple(dict.fromkeys((*own, *logons.get(agent.authentication or "", ()))))
     return found
 
 
-def check_key(key: str, at: str, odd_keys: set[str], reading: Reading) -> None:
-    """Report a dictionary's key that is no identifier."""
-    if not is_identifier(key):
-        odd_keys.add(key)
-        message = f"The key `{key[:100]}` is no identifier; `type--UUID` is needed, the UUID of version 1 to 5."
-        reading.report.relax("identifier-format", at, message, "used as opaque text")
-
-
-def _read_type(given: Json, key: str, dictionary: str, at: str, reading: Reading) -> str:
-    kind = reading.text(given, "type", at)
-    if given.get("type") is None:
-        reading.report.relax("schema", below(at, "type"), "A definition needs a `type`.", "an unknown type")
-    if kind is not None and contradicts_key(kind, key, dictionary):
-        message = f"The type is `{kind[:100]}`, but the key begins with another type's name."
-        reading.report.relax("identifier-prefix", at, message, "the type counts")
-    return kind or ""
+def _names_in(given: Json, at: str, names: Names, reading: Reading) -> Collection[str]:
+    reads: dict[str, str] = {}
+    used = {name: value for name, value in given.items() if name not in _NOT_REPLACED}
+    note_names(texts_in(used), at, names, reads, reading.report)
+    return tuple(reads)
 
 
 # -- agents and targets
@@ -126,23 +115,16 @@ def _read_agents(
 
 
 def _read_agent(key: str, given: Json, dictionary: str, at: str, names: Names, reading: Reading) -> AgentTarget:
-    report = reading.report
-    kind = _read_type(given, key, dictionary, at, reading)
+    kind = read_type(given, key, dictionary, at, reading)
     if kind not in vocabularies.AGENT_TYPES:
         what = "agent" if dictionary == "agent_definitions" else "target"
         message = f"`{kind[:100]}` is no type of {what} that CACAO knows; it is found by its connection, or its name."
-        report.warn(f"{what}-type-unknown", below(at, "type"), message)
-    inspect(given, shapes.AGENTS.get(kind), at, report)
+        reading.report.warn(f"{what}-type-unknown", below(at, "type"), message)
+    inspect(given, shapes.AGENTS.get(kind), at, reading.report)
     name = reading.text(given, "name", at)
-    if given.get("name") is None:
-        report.relax("schema", below(at, "name"), "An agent or target needs a `name`.", "shown by its id")
+    _check_needed(given, kind, at, reading)
     if kind in vocabularies.MACHINE_TYPES:
         _check_machine(given, at, names, reading)
-    elif kind == "security-category" and not given.get("category"):
-        message = "A security-category says which, such as `category: [firewall]`."
-        report.relax("category-missing", below(at, "category"), message, "kept; the operator binds it to a connection")
-    elif kind == "sector" and not given.get("sector"):
-        report.relax("schema", below(at, "sector"), "A sector says which, as `sector`.", "kept as it is")
     _check_common(given, at, reading)
     description = given.get("description")
     return AgentTarget(
@@ -153,6 +135,17 @@ def _read_agent(key: str, given: Json, dictionary: str, at: str, names: Names, r
         properties={name: value for name, value in given.items() if name != "authentication_info"},
         authentication=reading.text(given, "authentication_info", at) or None,
     )
+
+
+def _check_needed(given: Json, kind: str, at: str, reading: Reading) -> None:
+    report = reading.report
+    if given.get("name") is None:
+        report.relax("schema", below(at, "name"), "An agent or target needs a `name`.", "shown by its id")
+    if kind == "security-category" and not given.get("category"):
+        message = "A security-category says which, such as `category: [firewall]`."
+        report.relax("category-missing", below(at, "category"), message, "kept; the operator binds it to a connection")
+    if kind == "sector" and not given.get("sector"):
+        report.relax("schema", below(at, "sector"), "A sector says which, as `sector`.", "kept as it is")
 
 
 def _check_common(given: Json, at: str, reading: Reading) -> None:
@@ -239,69 +232,3 @@ _RIGHT_ADDRESS: Final[Mapping[str, str]] = {
     "ipv4": "an address such as 192.0.2.1",
     "ipv6": "an address such as 2001:db8::1",
 }
-
-
-# -- authentication
-
-
-def _read_authentication(
-    document: Json, names: Names, odd_keys: set[str], reading: Reading
-) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
-    found: dict[str, Mapping[str, Any]] = {}
-    secrets: dict[str, str] = {}
-    for key, given in reading.dictionary(document, "authentication_info_definitions", "").items():
-        at = below("/authentication_info_definitions", key)
-        check_key(key, at, odd_keys, reading)
-        _check_authentication(key, given, at, reading)
-        found[key] = _without_secrets(given, at, names, secrets)
-    return found, secrets
-
-
-def _check_authentication(key: str, given: Json, at: str, reading: Reading) -> None:
-    report = reading.report
-    kind = _read_type(given, key, "authentication_info_definitions", at, reading)
-    if kind not in vocabularies.AUTHENTICATION_TYPES:
-        message = f"`{kind[:100]}` is no type of authentication that CACAO knows."
-        report.warn("auth-type-unknown", below(at, "type"), message)
-    inspect(given, shapes.AUTHENTICATION.get(kind), at, report)
-    for name in ("user_id", "username", "password", "token", "oauth_header", "private_key", "kms_key_identifier"):
-        reading.text(given, name, at)
-    if kind == "oauth2":
-        for name in ("oauth_header", "token"):
-            if given.get(name) is None:
-                report.relax("schema", below(at, name), f"Authentication by oauth2 gives `{name}`.", "as absent")
-    if reading.flag(given, "kms", at):
-        for name in given.keys() - _PUBLIC:
-            message = f"With `kms` the secret comes from the store under kms_key_identifier; leave `{name}` out."
-            report.warn("kms-secret-ignored", below(at, name), message, "ignored")
-
-
-def _without_secrets(given: Json, at: str, names: Names, secrets: dict[str, str]) -> dict[str, Any]:
-    """Return what may be stored in the clear, and put the literal secrets into ``secrets``.
-
-    A property that no type has is taken for a secret. Text that holds a reference is a template, not a secret.
-    """
-    public: dict[str, Any] = {}
-    for name, value in given.items():
-        if name == "authentication_info_extensions":
-            continue
-        is_template = isinstance(value, str) and bool(references.names_in(value, names.irregular))
-        if name in _PUBLIC or is_template:
-            public[name] = value
-        else:
-            _gather(value, below(at, name), secrets)
-    return public
-
-
-def _gather(value: Any, at: str, secrets: dict[str, str]) -> None:
-    pending = [(value, at)]
-    while pending:
-        item, place = pending.pop()
-        if isinstance(item, str) and item:
-            secrets[place] = item
-        elif isinstance(item, dict):
-            pending.extend((member, below(place, name)) for name, member in item.items())
-        elif isinstance(item, list):
-            pending.extend((member, below(place, index)) for index, member in enumerate(item))
-        elif isinstance(item, int | float) and not isinstance(item, bool):
-            secrets[place] = str(item)

@@ -9,6 +9,8 @@ from typing import Final, Literal
 
 from playbooks.cacao.types import Finding, Severity
 
+MAX_OF_A_CODE: Final = 1_000
+
 Level = Literal["strict", "lenient"]
 
 #: 13.2: refused at either level. `variable-reserved` is D25.
@@ -58,16 +60,28 @@ def _escaped(token: str) -> str:
 
 
 class Report:
-    """The findings of one import, in the order in which they were made; the same thing is said once."""
+    """The findings of one import, in the order in which they were made; the same thing is said once.
+
+    Of each code the first MAX_OF_A_CODE are kept; that there are more is a finding too.
+    """
 
     def __init__(self, level: Level) -> None:
         self.level: Level = level
         self._findings: dict[tuple[str, str], Finding] = {}
         self._faulty: set[str] = set()
+        self._count: dict[str, int] = {}
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        return tuple(self._findings.values())
+        omitted = (
+            Finding("findings-omitted", Severity.NOTE, "", f"There are more findings of the code `{code}`.")
+            for code in self._count
+            if self.is_full(code)
+        )
+        return (*self._findings.values(), *omitted)
+
+    def is_full(self, code: str) -> bool:
+        return self._count.get(code, 0) > MAX_OF_A_CODE
 
     @property
     def is_refused(self) -> bool:
@@ -104,4 +118,8 @@ class Report:
         self._add(Finding(code, Severity.WARNING, at, message, relaxed=relaxed))
 
     def _add(self, finding: Finding) -> None:
-        self._findings.setdefault((finding.code, finding.pointer), finding)
+        key = (finding.code, finding.pointer)
+        if key not in self._findings:
+            self._count[finding.code] = self._count.get(finding.code, 0) + 1
+            if self._count[finding.code] <= MAX_OF_A_CODE:
+                self._findings[key] = finding

@@ -18,6 +18,7 @@ from playbooks.cacao.markings import check_extensions, check_markings
 from playbooks.cacao.metadata import Metadata, check_kind, check_metadata, check_workflow
 from playbooks.cacao.names import declared_in
 from playbooks.cacao.reading import Reading
+from playbooks.cacao.signature_findings import check_signatures
 from playbooks.cacao.steps import Context
 from playbooks.cacao.summary import check_summary
 from playbooks.cacao.types import Catalogue, Finding, Imported, Workflow
@@ -39,7 +40,8 @@ def import_document(octets: bytes, *, level: str, catalogue: Catalogue, now: dat
     """Read, validate and compile one CACAO playbook; never raises for what the octets hold.
 
     ``level``: at "strict" a fault that could be relaxed refuses, at "lenient" it is a warning (13.1). ``now`` decides
-    ``outside-validity`` only; without it that is left out. The result holds no workflow where it is refused.
+    ``outside-validity`` and what signatures are worth; without it both are left out.
+    The result holds no workflow where it is refused.
 
     Raises ValueError for another level.
     """
@@ -88,6 +90,8 @@ def _read_playbook(
     check_markings(document, reading)
     check_extensions(document, reading)
     check_summary(document, reading.report)
+    if now is not None:
+        check_signatures(document, reading.report, now)
     schema.check(octets, reading.report, known_keys=frozenset(definitions.odd_keys | document["workflow"].keys()))
     if workflow is not None:
         workflow = replace(

@@ -7,7 +7,8 @@ faults of the schemas themselves (CACAO.md 13.1) are not reported.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -23,26 +24,32 @@ BASE: Final = "https://raw.githubusercontent.com/oasis-open/cacao-json-schemas/m
 _Path = tuple[str | int, ...]
 _Kind = jsonschema_rs.ValidationErrorKind
 
-_DEFINITIONS: Final = frozenset({"agent_definitions", "target_definitions", "authentication_info_definitions"})
-#: properties that `playbooks.cacao` reads and checks itself, below a step
-_READ_IN_STEPS: Final = frozenset(
-    """
-    type delay timeout step_variables commands agent targets in_args out_args playbook_id playbook_version next_steps
-    condition on_true on_false switch cases on_completion on_success on_failure
-    """.split()
-)
-#: the same below a definition
-_READ_IN_DEFINITIONS: Final = frozenset(
-    """
-    type name address port authentication_info category sector user_id username password token oauth_header
-    """.split()
-)
+#: properties of a playbook, a step and a definition that `playbooks.cacao` reads and judges itself
 _READ_IN_PLAYBOOK: Final = frozenset(
     """
-    type spec_version id name created_by created modified valid_from valid_until workflow_start workflow
-    playbook_variables
+    type spec_version name description created modified revoked valid_from valid_until playbook_variables
     """.split()
 )
+_READ_IN_STEPS: Final = frozenset(
+    """
+    type delay timeout step_variables agent targets in_args out_args playbook_id playbook_version next_steps condition
+    switch cases on_true on_false on_completion on_success on_failure
+    """.split()
+)
+_READ_IN_DEFINITIONS: Final = frozenset(
+    """
+    type name address port authentication_info category sector user_id username password token oauth_header kms
+    kms_key_identifier private_key
+    """.split()
+)
+_READ: Final[Mapping[str, frozenset[str]]] = {
+    "workflow": _READ_IN_STEPS,
+    "agent_definitions": _READ_IN_DEFINITIONS,
+    "target_definitions": _READ_IN_DEFINITIONS,
+    "authentication_info_definitions": _READ_IN_DEFINITIONS,
+}
+#: Values looked at in one go, and violations told of; a document with more is judged by the first ones.
+_BATCH: Final = 1_000
 _TIMESTAMP_PATTERN: Final = "^[0-9]{4}-"
 _IDENTIFIER_PATTERN: Final = "^[a-z][a-z0-9-]+"
 
@@ -74,8 +81,11 @@ def check(octets: bytes, report: Report, *, known_keys: frozenset[str]) -> None:
     ``octets``: the document, already known to be JSON. ``known_keys``: the keys of its dictionaries; each was looked at
     as an identifier where it is defined, so a reference to it is not reported again.
     """
-    for error in _validator().iter_errors(json.loads(octets)):
-        _report(error, report, known_keys)
+    for part in _parts(json.loads(octets)):
+        for error in _validator().iter_errors(part.instance):
+            _report(error, part, report, known_keys)
+        if report.is_full("schema"):
+            return
 
 
 def is_valid(octets: bytes) -> bool:
@@ -83,18 +93,90 @@ def is_valid(octets: bytes) -> bool:
     return _validator().is_valid(json.loads(octets))
 
 
-def _report(error: jsonschema_rs.ValidationError, report: Report, known_keys: frozenset[str]) -> None:
-    path = tuple(error.instance_path)
+@dataclass(frozen=True)
+class _Part:
+    """A document with a part of its contents: what this package does not judge itself, in bearable portions.
+
+    A list that is too long comes in pieces: the piece at the path ``cut`` begins at index ``offset``.
+    """
+
+    instance: dict[str, Any]
+    cut: _Path = ()
+    offset: int = 0
+
+    def path(self, found: Iterable[str | int]) -> _Path:
+        path = tuple(found)
+        length = len(self.cut)
+        if not length or len(path) <= length:
+            return path
+        index = path[length]
+        return (*self.cut, index + self.offset if isinstance(index, int) else index, *path[length + 1 :])
+
+
+def _parts(document: dict[str, Any]) -> Iterator[_Part]:
+    dictionaries = {name: document[name] for name in _READ if isinstance(document.get(name), dict)}
+    rest = {name: item for name, item in document.items() if name not in _READ_IN_PLAYBOOK and name not in dictionaries}
+    yield from _pieces(rest, ())
+    yield _Part(rest)
+    for name, members in dictionaries.items():
+        batch: dict[str, Any] = {}
+        size = 0
+        for key, given in members.items():
+            reduced = _reduced(given, _READ[name]) if isinstance(given, dict) else given
+            size += yield from _pieces(reduced, (name, key))
+            batch[key] = reduced
+            if size > _BATCH:
+                yield _Part({name: batch})
+                batch, size = {}, 0
+        yield _Part({name: batch})
+
+
+def _reduced(given: dict[str, Any], read: frozenset[str]) -> dict[str, Any]:
+    reduced = {name: item for name, item in given.items() if name not in read}
+    if isinstance(reduced.get("commands"), list):
+        reduced["commands"] = [
+            {"type": "", "external_references": command["external_references"]}
+            if isinstance(command, dict) and "external_references" in command
+            else {"type": ""}
+            for command in reduced["commands"]
+        ]
+    return reduced
+
+
+def _pieces(value: Any, path: _Path) -> Generator[_Part, None, int]:
+    """Cut every list that is too long to its first items, yield the others as parts, return how much is left."""
+    size = 0
+    pending: list[tuple[Any, _Path]] = [(value, path)]
+    while pending:
+        item, at = pending.pop()
+        size += 1
+        if isinstance(item, dict):
+            pending.extend((member, (*at, name)) for name, member in item.items())
+        elif isinstance(item, list):
+            for offset in range(_BATCH, len(item), _BATCH):
+                yield _Part(_nested(at, item[offset : offset + _BATCH]), at, offset)
+            del item[_BATCH:]
+            pending.extend((member, (*at, index)) for index, member in enumerate(item))
+    return size
+
+
+def _nested(path: _Path, value: Any) -> Any:
+    for token in reversed(path):
+        value = {token: value} if isinstance(token, str) else [value]
+    return value
+
+
+def _report(error: jsonschema_rs.ValidationError, part: _Part, report: Report, known_keys: frozenset[str]) -> None:
+    path = part.path(error.instance_path)
     kind = error.kind
     if isinstance(kind, _Kind.Required):
         path = (*path, kind.property)
-    at = pointer(*path)
     if isinstance(kind, _Kind.Pattern) and kind.pattern.startswith(_IDENTIFIER_PATTERN):
         _report_identifier(path, error.instance, report, known_keys)
     elif isinstance(kind, _Kind.MinItems | _Kind.MinProperties) and not error.instance:
         pass  # empty-collection, or what follows from it
-    elif not _is_read_elsewhere(path, kind) and not report.names(at):
-        report.relax("schema", at, _message(path, kind), "kept as it is")
+    elif not _is_read_elsewhere(path, kind) and not report.names(pointer(*path)):
+        report.relax("schema", pointer(*path), _message(path, kind), "kept as it is")
 
 
 def _report_identifier(path: _Path, text: object, report: Report, known_keys: frozenset[str]) -> None:
@@ -106,17 +188,11 @@ def _report_identifier(path: _Path, text: object, report: Report, known_keys: fr
 
 
 def _is_read_elsewhere(path: _Path, kind: object) -> bool:
-    top = path[0] if path else ""
+    """Return whether this package judges the place itself, so that the part in hand says nothing about it."""
     if len(path) <= 1:
-        return top in _READ_IN_PLAYBOOK
-    if top == "playbook_variables":
-        return True
-    if top == "workflow":
-        # draft-07 finds the pointers of a step in `not` and in an `anyOf` that says nothing.
-        return len(path) == 2 or path[2] in _READ_IN_STEPS
-    if top in _DEFINITIONS:
-        return len(path) == 2 or path[2] in _READ_IN_DEFINITIONS or isinstance(kind, _Kind.Required)
-    return False
+        return not path or path[0] in _READ_IN_PLAYBOOK or path[0] == "workflow" or isinstance(kind, _Kind.Required)
+    read = _READ.get(str(path[0]))
+    return read is not None and (len(path) == 2 or path[2] in read or (path[2] == "commands" and len(path) == 3))
 
 
 def _message(path: _Path, kind: object) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from playbooks.cacao import references
 
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
+#: what most start lines are; the others are looked at word by word
+_PLAIN = re.compile(r"[A-Z][A-Z0-9_-]* /[^\s]* HTTP/[0-9]\.[0-9]")
 _STRICT_METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
 _STRICT_VERSION = re.compile(r"HTTP/[0-9]\.[0-9]")
 _VERSION = re.compile(r"HTTP/?[0-9](\.[0-9])?", re.IGNORECASE)
@@ -30,6 +32,8 @@ def read(text: str, *, method: str | None = None, declared: Collection[str] = ()
 
     ``method``: the only one that the command type has. A line that is right is given back exactly as it stands.
     """
+    if method is None and _PLAIN.fullmatch(text):
+        return StartLine(text)
     words = text.split()
     if not 2 <= len(words) <= 3 or "\n" in text.strip():
         return None

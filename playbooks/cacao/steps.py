@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from playbooks.cacao import conditions, people, shapes
-from playbooks.cacao.commands import Surroundings, read_command
+from playbooks.cacao.commands import Surroundings, read_command, surroundings
 from playbooks.cacao.declarations import read_variables
 from playbooks.cacao.definitions import Definitions
 from playbooks.cacao.findings import below, pointer
@@ -76,6 +76,19 @@ def _read_type(key: str, given: Json, at: str, reading: Reading) -> StepType | N
 
 
 def _read_step(key: str, given: Json, kind: StepType, at: str, context: Context) -> Compiled:
+    step = _read_common(key, given, kind, at, context)
+    if kind == StepType.ACTION:
+        return _read_action(step, given, at, context)
+    if kind == StepType.PLAYBOOK_ACTION:
+        return _read_playbook_action(step, given, at, context)
+    if kind in (StepType.IF, StepType.WHILE):
+        return _read_condition(step, given, at, context)
+    if kind == StepType.SWITCH:
+        return _read_switch(step, given, at, context)
+    return Compiled(step)
+
+
+def _read_common(key: str, given: Json, kind: StepType, at: str, context: Context) -> Step:
     reading = context.reading
     inspect(given, shapes.STEPS[kind.value], at, reading.report)
     inspect_references(given, at, reading.report)
@@ -83,7 +96,7 @@ def _read_step(key: str, given: Json, kind: StepType, at: str, context: Context)
     name, description = given.get("name"), given.get("description")
     timeout = reading.milliseconds(given, "timeout", at)
     owner = given.get("owner")
-    step = Step(
+    return Step(
         id=key,
         type=kind,
         name=name if isinstance(name, str) else "",
@@ -100,15 +113,6 @@ def _read_step(key: str, given: Json, kind: StepType, at: str, context: Context)
         cases=where.cases,
         next_steps=where.next_steps,
     )
-    if kind == StepType.ACTION:
-        return _read_action(step, given, at, context)
-    if kind == StepType.PLAYBOOK_ACTION:
-        return _read_playbook_action(step, given, at, context)
-    if kind in (StepType.IF, StepType.WHILE):
-        return _read_condition(step, given, at, context)
-    if kind == StepType.SWITCH:
-        return _read_switch(step, given, at, context)
-    return Compiled(step)
 
 
 # -- action
@@ -118,11 +122,7 @@ def _read_action(step: Step, given: Json, at: str, context: Context) -> Compiled
     reading = context.reading
     agent = _read_agent(given, at, context)
     targets = _read_targets(given, at, context)
-    around = Surroundings(
-        agent=context.definitions.agents.get(agent or ""),
-        catalogue=context.catalogue,
-        irregular=context.names.irregular,
-    )
+    around = surroundings(context.definitions.agents.get(agent or ""), context.catalogue, context.names.irregular)
     commands = tuple(
         read_command(command, below(at, "commands", index), around, reading)
         for index, command in reading.objects(given, "commands", at)
