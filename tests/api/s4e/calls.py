@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.test import Client
 
@@ -54,8 +54,7 @@ class Api:
         content: Any = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent: Json = {} if content is None else {"data": content, "content_type": "application/json"}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        response: Any = Client().generic(method, path, headers={**given, **named}, **sent)
-        return response
+        return cast("HttpResponse", Client().generic(method, path, headers={**given, **named}, **sent))
 
     def get(self, path: str, **headers: str) -> HttpResponse:
         return self.send("GET", path, **headers)

@@ -234,7 +234,8 @@ def test_the_shipped_demonstration_runs_against_its_target(
     from connectors.services import save_connection
 
     settings.SALLYPORT_ALLOW_NETWORKS = ["127.0.0.0/8"]
-    handler = type("Fresh", (Handler,), {"ledger": Ledger()})
+    ledger = Ledger()
+    handler = type("Fresh", (Handler,), {"ledger": ledger})
     with Target(("127.0.0.1", 0), handler) as target:
         threading.Thread(target=target.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{target.server_address[1]}"
@@ -248,7 +249,7 @@ def test_the_shipped_demonstration_runs_against_its_target(
 
     assert api.execution(bad)["status"] == "completed", api.execution(bad)["error"]
     assert api.execution(good)["status"] == "completed", api.steps(good)
-    rows = handler.ledger.rows
+    rows = ledger.rows
     assert [row["ip"] for row in rows["block"]] == ["203.0.113.7"]
     assert len(rows["tickets"]) == 1
     assert [row["text"] for row in rows["messages"]] == [

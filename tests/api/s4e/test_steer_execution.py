@@ -52,7 +52,7 @@ def test_s4e_106_an_execution_that_waits_is_cancelled_at_once(api: Api, finish: 
     told = statuses(api.steps(execution))
     assert told["a"] == "skipped"
     assert told["ask"] == told["wait"] == "failed"
-    assert api.steps(execution)[1]["error"]["code"] == "cancelled"  # type: ignore[index]
+    assert api.steps(execution)[1]["error"]["code"] == "cancelled"
     error(api.post(f"/api/playbooks/executions/{execution}/steps/ask/approve"), 409, "conflict")
 
 
