@@ -19,6 +19,12 @@ class StoredFacts:
         self._scopes: dict[str, ScopeFact] = {}
         self._context: dict[str, Any] | None = None
 
+    def in_turn(self, execution: ExecutionRow) -> StoredFacts:
+        """The same scopes for a later turn; what other steps put out is read anew."""
+        facts = StoredFacts(execution)
+        facts._scopes = dict(self._scopes)
+        return facts
+
     def load_chain(self, scope: UUID) -> None:
         for found in statements.scope_chain(scope):
             self._scopes.setdefault(found.path, found)

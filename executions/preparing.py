@@ -45,7 +45,8 @@ def _operation(work: Work) -> Call:
     overrides = inputs.get("overrides", {})
     own = {name: value for name, value in operation.parameters.items() if name not in overrides}
     try:
-        arguments = templates.resolve(own, work.facts.template_context(work.run.scope_path, work.run.step_id))
+        context = work.facts.template_context(work.run.scope_path, work.run.step_id) if templates.paths_of(own) else {}
+        arguments = templates.resolve(own, context)
     except templates.UndefinedPath as error:
         raise CannotPrepare("undefined_variable", str(error)) from error
     replaced = {name: overrides[name] for name in operation.parameters if name in overrides}

@@ -46,6 +46,15 @@ def _count(sql: str, args: Sequence[Any]) -> int:
         return int(cursor.rowcount)
 
 
+def _insert(sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Most turns insert one row or none; a pipeline is worth its cost for many."""
+    with connection.cursor() as cursor:
+        if len(rows) == 1:
+            cursor.execute(sql, rows[0])
+        elif rows:
+            cursor.executemany(sql, rows)
+
+
 def database_now() -> datetime:
     row = _one("SELECT clock_timestamp()", ())
     assert row is not None
@@ -300,8 +309,7 @@ def insert_scopes(execution_id: UUID, scopes: Sequence[ScopeFact]) -> None:
         )
         for scope in scopes
     ]
-    with connection.cursor() as cursor:
-        cursor.executemany(INSERT_SCOPE, rows)
+    _insert(INSERT_SCOPE, rows)
 
 
 def update_scope(execution_id: UUID, scope: ScopeFact) -> None:
@@ -351,18 +359,21 @@ def insert_step_runs(execution: ExecutionRow, runs: Sequence[NewStepRun], *, now
                 now if is_final else None,
             )
         )
-    with connection.cursor() as cursor:
-        cursor.executemany(INSERT_STEP_RUN, rows)
+    _insert(INSERT_STEP_RUN, rows)
 
 
-INSERT_EVENT = """
-INSERT INTO executions_event (execution_id, seq, type, at, step_run_id, data) VALUES (%s, %s, %s, %s, %s, %s)
+# One statement for all events of a turn; seq is unique in an execution (I23).
+INSERT_EVENTS = """
+INSERT INTO executions_event (execution_id, seq, type, at, step_run_id, data)
+SELECT %s, e.seq, e.type, %s, e.step_run, e.data
+  FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::jsonb[]) AS e(seq, type, step_run, data)
 """
 
 
-def insert_events(rows: Sequence[Sequence[Any]]) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(INSERT_EVENT, rows)
+def insert_events(execution_id: UUID, at: datetime, rows: Sequence[tuple[int, str, UUID | None, str]]) -> None:
+    """Insert (seq, type, step run, data as JSON text)."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    _count(INSERT_EVENTS, (execution_id, at, *columns))
 
 
 UPDATE_EXECUTION = """

@@ -119,10 +119,12 @@ class Turn:
         seq = self.row.last_seq
         if self._events:
             statements.insert_events(
+                self.id,
+                self.now,
                 [
-                    (self.id, seq + index, type_, self.now, step_run, write_json(data))
+                    (seq + index, type_, step_run, write_json(data))
                     for index, (type_, step_run, data) in enumerate(self._events, start=1)
-                ]
+                ],
             )
         statements.update_execution(
             (

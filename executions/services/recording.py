@@ -109,9 +109,8 @@ def _engine_goes_on(turn: Turn, work: Work) -> list[Decision]:
 
 
 def _facts(turn: Turn, work: Work) -> StoredFacts:
-    facts = StoredFacts(turn.row)
-    facts.load_chain(work.run.scope_id)
-    return facts
+    """The scopes as the claim read them: nothing but this step writes them while its fence holds."""
+    return work.facts.in_turn(turn.row)
 
 
 def _after(turn: Turn, work: Work, result: Result) -> list[Decision]:
