@@ -89,6 +89,8 @@ def _wake_ups(port: int, api_key: str, path: str) -> Iterator[Callable[[], None]
             def wait() -> None:
                 try:
                     stream.recv(timeout=LONGEST_WAIT)
+                    while True:
+                        stream.recv(timeout=0)  # what came together is looked at together
                 except TimeoutError:
                     return
 
