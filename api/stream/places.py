@@ -7,6 +7,7 @@ reach: streams open uncounted, as requests pass unlimited (contracts/README.md, 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
@@ -26,6 +27,8 @@ PER_TENANT: Final = 500
 #: Renewed with every look at the credential.
 LEASE: Final = timedelta(seconds=15)
 TIMEOUT_SECONDS: Final = 0.5
+#: After a failure Redis is left alone for so long: streams share a few threads, and must not wait on it in turn.
+PAUSE: Final = timedelta(seconds=5)
 
 #: KEYS the sets; ARGV the place, the lease in milliseconds, then the limit of each set.
 #: Returns 0, or the number of the first set that is full.
@@ -68,23 +71,38 @@ class Place:
         self._ask()
 
     def leave(self) -> None:
-        try:
-            for key in self._keys:
-                _client(settings.REDIS_URL).zrem(key, self._name)
-        except (redis.RedisError, OSError):
-            pass  # the lease runs out
+        """Where Redis does not answer, the lease runs out."""
+        for key in self._keys:
+            _store(settings.REDIS_URL).call("ZREM", key, self._name)
 
     def _ask(self) -> int:
-        client = _client(settings.REDIS_URL)
         lease = int(LEASE.total_seconds() * 1000)
+        numbers = (lease, PER_PERSON, PER_TENANT)
+        return _store(settings.REDIS_URL).call("EVAL", TAKE, len(self._keys), *self._keys, self._name, *numbers)
+
+
+class _Store:
+    """The connection, and until when it is left alone."""
+
+    def __init__(self, url: str) -> None:
+        self._client: redis.Redis = redis.Redis.from_url(
+            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=None
+        )
+        self._resting_until = 0.0
+
+    def call(self, *command: str | int) -> int:
+        """Return the answer; 0 where there is none."""
+        if time.monotonic() < self._resting_until:
+            return 0
         try:
-            answer = client.eval(TAKE, len(self._keys), *self._keys, self._name, lease, PER_PERSON, PER_TENANT)
+            answer = self._client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py has no types here
             return cast("int", answer)
         except (redis.RedisError, OSError) as error:
+            self._resting_until = time.monotonic() + PAUSE.total_seconds()
             log.warning("Streams are not counted for now, Redis does not answer: %s", type(error).__name__)
             return 0
 
 
 @cache
-def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=None)
+def _store(url: str) -> _Store:
+    return _Store(url)
