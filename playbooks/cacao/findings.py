@@ -5,6 +5,7 @@ Source: CACAO.md 13. At strict level a fault that the lenient reading relaxes is
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from playbooks.cacao.types import Finding, Severity
@@ -116,6 +117,11 @@ class Report:
         assert code not in REFUSED, code
         assert code not in RELAXED, code
         self._add(Finding(code, Severity.WARNING, at, message, relaxed=relaxed))
+
+    def include(self, findings: Iterable[Finding]) -> None:
+        """Take over what a checker found, which refuses nothing."""
+        for finding in findings:
+            self._add(finding)
 
     def _add(self, finding: Finding) -> None:
         key = (finding.code, finding.pointer)

@@ -87,12 +87,6 @@ def _read_playbook(
     definitions = read_definitions(document, names, reading)
     context = Context(document["workflow"], definitions, catalogue, names, reading)
     workflow = workflows.compile_workflow(document, metadata.id, context)
-    check_markings(document, reading)
-    check_extensions(document, reading)
-    check_summary(document, reading.report)
-    if now is not None:
-        check_signatures(document, reading.report, now)
-    schema.check(octets, reading.report, known_keys=frozenset(definitions.odd_keys | document["workflow"].keys()))
     if workflow is not None:
         workflow = replace(
             workflow,
@@ -100,6 +94,12 @@ def _read_playbook(
             targets=definitions.targets,
             authentication=definitions.authentication,
         )
+    check_markings(document, reading)
+    check_extensions(document, reading)
+    check_summary(document, reading.report)
+    if now is not None:
+        check_signatures(document, reading.report, now)
+    schema.check(octets, reading.report, known_keys=frozenset(definitions.odd_keys | document["workflow"].keys()))
     return _Read(document, workflow, metadata, definitions.secrets)
 
 
