@@ -44,7 +44,7 @@ def _play(work: Work) -> Performed:
     shown: Sequence[str] = ()
     if work.step.question is None:
         try:
-            shown = shown_commands(calls_of(work))
+            shown = shown_commands(work, calls_of(work))
         except CannotPrepare as error:
             return engine_failure(error.reason, str(error))
     entry = scripts.entry_of(work)
@@ -88,7 +88,7 @@ def _call(work: Work, holding: Holding) -> Performed:
     failpoints.reach("after_send")
     if result.was_stopped and not result.outcome.sent:
         raise Abandoned(holding.why)
-    return replace(performed, outcome=result.outcome, calls=result.calls, commands_b64=shown_commands(calls))
+    return replace(performed, outcome=result.outcome, calls=result.calls, commands_b64=shown_commands(work, calls))
 
 
 def _intend(work: Work, plan: dispatch.Plan) -> None:

@@ -7,20 +7,25 @@ connector joins them with the quoting of their place (SEC-10).
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.base import Part, Parts, Trust
 from connectors.dispatch import Call, Destination
 from core.quoting import UnsafePlaceholder
-from core.secrets import Secret
+from core.secrets import MASK, Secret
 from executions.engine import substitution, templates
 from executions.engine.variables import Scopes
 from executions.models import Execution
 from executions.services.claiming import Work
 from playbooks import selectors as playbooks
-from playbooks.cacao.types import AgentTarget, Command, Value, Variable
+from playbooks.cacao import references
+from playbooks.cacao.types import AgentTarget, Command, Value, Variable, Workflow
 from playbooks.models import PlaybookVersion
+
+#: a variable whose name says what it holds (CACAO.md 15)
+SECRET_NAME = re.compile("password|passwd|token|secret|key|webhook", re.IGNORECASE)
 
 
 class CannotPrepare(Exception):
@@ -141,11 +146,22 @@ def _version(work: Work) -> PlaybookVersion:
     return Execution.objects.select_related("version").get(pk=work.execution.id).version
 
 
-def shown_commands(calls: list[Call]) -> list[str]:
-    """Return each call's command with its variables filled in, base64, as the report shows it."""
+def shown_commands(work: Work, calls: list[Call]) -> list[str]:
+    """Return each call's command with its variables filled in and secrets masked, base64, as the report shows it."""
+    secret = _secret_names(work.workflow)
     shown = []
     for call in calls:
-        command = call.arguments.get("command")
-        text = "".join(part.text for part in command) if command else call.operation or ""
-        shown.append(base64.b64encode(text.encode()).decode())
+        parts = call.arguments.get("command")
+        text = "".join(MASK if _is_secret(part.name, secret) else part.text for part in parts) if parts else ""
+        shown.append(base64.b64encode((text or call.operation or "").encode()).decode())
     return shown
+
+
+def _secret_names(workflow: Workflow) -> frozenset[str]:
+    """The variables that stand in authentication information."""
+    texts = [value for login in workflow.authentication.values() for value in login.values() if isinstance(value, str)]
+    return frozenset(name for text in texts for name in references.names_in(text, workflow.variables))
+
+
+def _is_secret(name: str, known: frozenset[str]) -> bool:
+    return bool(name) and (name in known or SECRET_NAME.search(name) is not None)
