@@ -8,6 +8,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -49,7 +50,7 @@ def environ_for(directory: Path, *, database_url: str, **more: str) -> dict[str,
     }
 
 
-def connect_options(database: str) -> dict[str, str]:
+def connect_options(database: str) -> dict[str, Any]:
     found: Mapping[str, object] = connection.settings_dict
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
     return {"dbname": database} | {name: str(found[key]) for name, key in names.items() if found[key]}

@@ -128,7 +128,8 @@ def test_the_commands_of_the_compose_file_bring_up_a_deployment(compose: dict[st
         for role in ("web", "worker", "sweep"):
             command = by_hand(services[role]["command"], port=port)
             processes[role] = stack.enter_context(started(command, environ, tmp_path / f"{role}.log"))
-        deadline, status, checks = time.monotonic() + 90, 0, {}
+        deadline, status = time.monotonic() + 90, 0
+        checks: dict[str, Any] = {}
         while status != 200:
             for role, process in processes.items():
                 assert process.poll() is None, (tmp_path / f"{role}.log").read_text()[-3000:]

@@ -125,7 +125,7 @@ def test_one_command_brings_everything_up_and_ctrl_c_leaves_nothing(up: Up) -> N
         assert credentials["password"] not in text
         assert credentials["api_key"] not in text
 
-    up.wait_for("completed", within=90)
+    up.wait_for("sample run: pexec-1001 completed")
     lines = re.findall(r"^\[ *[\d.]+ s\]   completed  (.+)$", up.said(), re.MULTILINE)
     assert len(lines) >= 4, up.said()
     assert credentials["password"] not in up.said()
