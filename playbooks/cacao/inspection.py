@@ -11,7 +11,7 @@ from playbooks.cacao import shapes, vocabularies
 from playbooks.cacao.findings import Report, below
 from playbooks.cacao.reading import Json
 
-#: null and empty mean something there, or another code says what is wrong
+#: where another code says what is missing
 _MAY_BE_EMPTY = frozenset({"workflow", "next_steps", "cases"})
 
 

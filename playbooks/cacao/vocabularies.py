@@ -43,7 +43,6 @@ AGENT_TYPES: Final = PEOPLE_TYPES | MACHINE_TYPES | {"security-category"}
 
 AUTHENTICATION_TYPES: Final = frozenset({"http-basic", "oauth2", "user-auth"})
 
-#: (path of the list or text, vocabulary) is in `metadata`; these are the words
 SECURITY_CATEGORIES: Final = frozenset(
     """
     aaa analytics caldera content-gateway desktop endpoint firewall handset ids ips kali manx orchestrator os-linux
