@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -23,8 +24,9 @@ from executions.models import Attempt, Event, Execution, Node, OutboxMessage, Re
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     TabularInline = admin.TabularInline[Any, Any]
+    TargetForm = forms.ModelForm[WebhookTarget]
 else:
-    ModelAdmin, TabularInline = admin.ModelAdmin, admin.TabularInline
+    ModelAdmin, TabularInline, TargetForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
 
 STATUS_COLOURS = {
     "completed": "#1b7f3b",
@@ -229,9 +231,32 @@ class ReviewAdmin(ReadOnly):
                 self.message_user(request, f"{review}: {resolution}", messages.SUCCESS)
 
 
+class WebhookTargetForm(TargetForm):
+    new_secret = forms.CharField(
+        required=False,
+        widget=forms.PasswordInput(render_value=False),
+        help_text="Signs the webhooks (X-S4E-Signature). Leave it empty to keep the one that is stored.",
+    )
+
+    class Meta:
+        model = WebhookTarget
+        fields = ("tenant", "url", "allow_networks", "is_enabled")
+
+
 @admin.register(WebhookTarget)
 class WebhookTargetAdmin(ModelAdmin):
-    list_display = ("url", "tenant", "is_enabled")
+    form = WebhookTargetForm
+    list_display = ("url", "tenant", "is_enabled", "is_signed")
+
+    @admin.display(boolean=True, description="signed")
+    def is_signed(self, row: WebhookTarget) -> bool:
+        return bool(row.sealed_secret)
+
+    def save_model(self, request: HttpRequest, obj: WebhookTarget, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.cleaned_data.get("new_secret"):
+            services.set_webhook_secret(target=obj, secret=form.cleaned_data["new_secret"])
+
     list_filter = ("is_enabled", "tenant")
     search_fields = ("url",)
 

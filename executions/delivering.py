@@ -14,8 +14,9 @@ from django.db.models import F
 
 from connectors import webhooks
 from core.keyring import keyring
-from core.secrets import SecretContext, open_sealed
+from core.secrets import open_sealed
 from executions.models import Execution, OutboxMessage, WebhookTarget
+from executions.services.telling import secret_context
 from executions.statements import database_now
 
 log = logging.getLogger(__name__)
@@ -81,8 +82,5 @@ def _body(message: OutboxMessage) -> dict[str, Any]:
 
 
 def _signature(target: WebhookTarget, body: bytes) -> str:
-    context = SecretContext(
-        tenant=str(target.tenant_id), table="executions_webhooktarget", row=str(target.pk), field="secret"
-    )
-    secret = open_sealed(target.sealed_secret, context=context, keyring=keyring())
+    secret = open_sealed(target.sealed_secret, context=secret_context(target), keyring=keyring())
     return hmac.new(secret.reveal().encode(), body, hashlib.sha256).hexdigest()

@@ -4,6 +4,7 @@ from executions.services.answering import answer_request
 from executions.services.resolving import Quarantined, ReviewResolved, resolve_review
 from executions.services.starting import QueueFull, StartKeyReused, StartRefused, start_execution
 from executions.services.steering import ExecutionEnded, cancel_execution, pause_execution, resume_execution
+from executions.services.telling import set_webhook_secret
 from executions.services.triggering import emit_event
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "pause_execution",
     "resolve_review",
     "resume_execution",
+    "set_webhook_secret",
     "start_execution",
 ]
