@@ -31,7 +31,7 @@ class S4EDecisionInput(Input):
 
 
 class S4ETriggerShape(Shape):
-    """For the documentation only."""
+    """What starts a playbook by itself."""
 
     event = serializers.CharField()
     conditions = serializers.JSONField(required=False)
@@ -39,7 +39,7 @@ class S4ETriggerShape(Shape):
 
 
 class S4EPlaybookShape(Shape):
-    """For the documentation only: the body of POST /api/playbooks."""
+    """The body of POST /api/playbooks, as the documentation shows it."""
 
     name = serializers.CharField(max_length=200)
     version = serializers.CharField(help_text="Semantic version.")
