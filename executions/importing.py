@@ -61,7 +61,7 @@ def import_playbook(
     ``level`` is ``strict`` or ``lenient``, None the tenant's own. Raises what `store_imported` raises: PlaybookRefused
     with the findings, PlaybookExists, VersionConflict, NameTaken, NameUnusable.
     """
-    imported = import_document(octets, level=level or tenant.import_level, catalogue=catalogue_of(tenant))
+    imported = import_document(octets, level=level or tenant.import_level, catalogue=catalogue_of(tenant), now=now)
     version = store_imported(
         tenant=tenant, octets=octets, imported=imported, mode=mode, actor=actor, now=now, listed=listed
     )

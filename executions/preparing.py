@@ -91,22 +91,20 @@ class _Preparing:
     def _arguments(self, command: Command) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         if command.text is not None:
-            encoded = str(command.raw.get("command_b64", "")) if command.text_is_base64 else None
-            arguments["command"] = self._parts(command.text, encoded)
+            arguments["command"] = self._parts(command.text, is_encoded=command.text_is_encoded)
         if command.content is not None:
-            encoded = str(command.raw.get("content_b64", "")) if command.content_is_base64 else None
-            arguments["content"] = self._parts(command.content, encoded)
+            arguments["content"] = self._parts(command.content, is_encoded=command.content_is_encoded)
         if command.headers:
             arguments["headers"] = {
                 name: tuple(self._parts(value) for value in values) for name, values in command.headers.items()
             }
         return arguments
 
-    def _parts(self, text: str, encoded: str | None = None) -> Parts:
+    def _parts(self, text: str, *, is_encoded: bool = False) -> Parts:
         """References are replaced in base64 first, then in what it says (12.11)."""
         try:
-            if encoded is not None:
-                found = substitution.decoded_parts(encoded, self.lookup, self.declared)
+            if is_encoded:
+                found = substitution.decoded_parts(text, self.lookup, self.declared)
             else:
                 found = substitution.parts(text, self.lookup, self.declared)
         except substitution.UnresolvedVariable as error:

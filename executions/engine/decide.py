@@ -223,6 +223,8 @@ class Walk:
             return
         try:
             text = questions.text_of(step, step.question, self.scopes, self.facts, path)
+            if len(step.commands) > 1:
+                questions.texts_of(step, self.scopes, self.facts, path)  # each is shown, so each must have its values
         except questions.CannotAsk as error:
             self._failed(step, path, is_stored, Kind.REQUEST, error.reason, str(error))
             return

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from executions.engine import substitution, templates
 from executions.engine.facts import Facts
 from executions.engine.variables import Scopes
-from playbooks.cacao.types import Question, Step, Value, Variable
+from playbooks.cacao.types import Question, QuestionKind, Step, Value, Variable
+
+_AS_WRITTEN = Question(QuestionKind.INPUT, "")
 
 
 class CannotAsk(Exception):
@@ -16,8 +20,16 @@ class CannotAsk(Exception):
         self.reason = reason
 
 
+def texts_of(step: Step, scopes: Scopes, facts: Facts, path: str) -> list[str]:
+    """Return the text of each command of a step as people see it. Raises CannotAsk."""
+    written = [replace(_AS_WRITTEN, text=command.text or "") for command in step.commands]
+    return [text_of(step, question, scopes, facts, path) for question in written]
+
+
 def text_of(step: Step, question: Question, scopes: Scopes, facts: Facts, path: str) -> str:
     """Return what people are shown. Raises CannotAsk (D28; S4E templates: an undefined path)."""
+    if question.is_literal:
+        return question.text
     if scopes.workflow.dialect == "s4e":
         try:
             return str(templates.resolve(question.text, facts.template_context(path, step.id)))

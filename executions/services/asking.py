@@ -15,7 +15,7 @@ from executions.models import Execution, StepRun
 from executions.rows import step_run_id
 from executions.turn import Turn
 from manual import services as manual
-from playbooks.cacao.types import AgentTarget, Command, Question, QuestionKind, Step, Workflow
+from playbooks.cacao.types import AgentTarget, Command, QuestionKind, Step, Workflow
 from playbooks.selectors import workflow_by_id
 
 #: a request without a deadline of its own (ruling 11)
@@ -66,11 +66,9 @@ def _commands(turn: Turn, workflow: Workflow, step: Step, scope: str, text: str)
     """All commands of the step as people see them, references filled in."""
     if len(step.commands) <= 1:
         return [_shown(step.commands[0], text) if step.commands else _shown(Command("manual"), text)]
-    scopes, facts = Scopes(workflow, StoredFacts(turn.row)), StoredFacts(turn.row)
-    return [
-        _shown(command, questions.text_of(step, Question(QuestionKind.INPUT, command.text or ""), scopes, facts, scope))
-        for command in step.commands
-    ]
+    facts = StoredFacts(turn.row)
+    texts = questions.texts_of(step, Scopes(workflow, facts), facts, scope)
+    return [_shown(command, shown) for command, shown in zip(step.commands, texts, strict=True)]
 
 
 def _shown(command: Command, text: str) -> dict[str, Any]:
