@@ -61,7 +61,7 @@ def without_dry_run(octets: bytes) -> tuple[bytes, bool]:
 
 def convert(*, tenant: Tenant, octets: bytes, now: datetime) -> Converted:
     """Read a CACAO document at the tenant's level. Raises PlaybookRefused with the findings; stores nothing."""
-    imported = import_document(octets, level=tenant.import_level, catalogue=catalogue_of(tenant))
+    imported = import_document(octets, level=tenant.import_level, catalogue=catalogue_of(tenant), now=now)
     refuse(imported)
     assert imported.workflow is not None
     document, known = imported.document, storing.references()
