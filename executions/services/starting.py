@@ -66,6 +66,8 @@ def start_execution(
     Raises StartRefused, StartKeyReused (another body), QueueFull.
     """
     options = dict(options or {})
+    if version.playbook.stop_on_failure:
+        options.setdefault("stop_on_failure", True)
     if start_key is not None:
         found = _already_started(tenant.pk, start_key, start_digest)
         if found is not None:
