@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.conf import settings
@@ -25,37 +24,55 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 2.0
 
 
-@dataclass
-class Holding:
-    """A lease held here. ``good_until`` is on this machine's monotonic clock."""
+class Holding(threading.Event):
+    """A lease held here; set once the holder has to stop: its lease is lost or runs out, or a stop was asked for.
 
-    step_run: UUID
-    fence: int
-    good_until: float
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    why: str = ""
+    ``good_until`` is on this machine's monotonic clock, counted from before the database was asked, so it is never
+    later than the lease itself.
+    """
+
+    def __init__(self, step_run: UUID, fence: int, *, asked_at: float, lease: float) -> None:
+        super().__init__()
+        self.step_run = step_run
+        self.fence = fence
+        self.lease = lease
+        self.good_until = asked_at + lease
+        self._why = ""
+
+    @property
+    def why(self) -> str:
+        return self._why or "the database does not answer"
+
+    def is_set(self) -> bool:
+        """Also true when no renewal has come through for two thirds of the lease, whatever the keeper waits for."""
+        return super().is_set() or self.good_until - time.monotonic() < self.lease / 3
 
     def has_time_left(self) -> bool:
-        return not self.cancelled.is_set() and time.monotonic() < self.good_until
+        return not super().is_set() and time.monotonic() < self.good_until
 
     def cancel(self, why: str) -> None:
-        self.why = why
-        self.cancelled.set()
+        self._why = why
+        self.set()
+
+    def renewed(self, asked_at: float) -> None:
+        self.good_until = asked_at + self.lease
 
 
 class LeaseKeeper:
-    """One a process; its thread runs while something is held."""
+    """One a process; its thread renews while something is held."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._held: dict[UUID, Holding] = {}
+        #: by fence too: a thread that lost a lease may still be at work when another one here claims anew
+        self._held: dict[tuple[UUID, int], Holding] = {}
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def hold(self, step_run: UUID, fence: int) -> Iterator[Holding]:
-        holding = Holding(step_run, fence, time.monotonic() + settings.SALLYPORT_LEASE.total_seconds())
+    def hold(self, step_run: UUID, fence: int, *, asked_at: float) -> Iterator[Holding]:
+        """Renew the lease until the block ends. ``asked_at``: ``time.monotonic()`` from before the claim was sent."""
+        holding = Holding(step_run, fence, asked_at=asked_at, lease=settings.SALLYPORT_LEASE.total_seconds())
         with self._changed:
-            self._held[step_run] = holding
+            self._held[step_run, fence] = holding
             if self._thread is None:
                 self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
                 self._thread.start()
@@ -64,40 +81,42 @@ class LeaseKeeper:
             yield holding
         finally:
             with self._changed:
-                self._held.pop(step_run, None)
+                self._held.pop((step_run, fence), None)
 
     def _keep(self) -> None:
-        lease = settings.SALLYPORT_LEASE.total_seconds()
-        pause = min(lease / 3, LOOK_EVERY)
+        pause = min(settings.SALLYPORT_LEASE.total_seconds() / 3, LOOK_EVERY)
         while True:
             with self._changed:
                 while not self._held:
                     connection.close()
                     self._changed.wait()
-                self._changed.wait(pause)
+            # Most steps are over before their first renewal is due: what is new is no reason to renew.
+            time.sleep(pause)
+            with self._changed:
                 held = list(self._held.values())
             if held:
-                self._renew(held, lease)
+                renew(held)
 
-    def _renew(self, held: list[Holding], lease: float) -> None:
-        asked = time.monotonic()
-        try:
-            close_old_connections()
-            renewed = statements.renew([(h.step_run, h.fence) for h in held], lease=settings.SALLYPORT_LEASE)
-        except Error:
-            log.warning("leases.not_renewed", exc_info=True)
-            connection.close()
-            for holding in held:
-                if holding.good_until - time.monotonic() < lease / 3:
-                    holding.cancel("the database does not answer")
-            return
-        for holding in held:
-            if holding.step_run not in renewed:
-                holding.cancel("the lease is lost")
-            elif renewed[holding.step_run]:
-                holding.cancel("the execution is stopping")
-            else:
-                holding.good_until = asked + lease
+
+def renew(held: list[Holding]) -> None:
+    """Renew leases by one statement, and tell the holders of those that are lost or whose execution stops."""
+    asked_at = time.monotonic()
+    try:
+        close_old_connections()
+        renewed = statements.renew([(h.step_run, h.fence) for h in held], lease=settings.SALLYPORT_LEASE)
+    except Error:
+        # Each holding runs out by itself (`Holding.is_set`).
+        log.warning("leases.not_renewed", exc_info=True)
+        connection.close()
+        return
+    for holding in held:
+        stopping = renewed.get((holding.step_run, holding.fence))
+        if stopping is None:
+            holding.cancel("the lease is lost")
+        elif stopping:
+            holding.cancel("the execution is stopping")
+        else:
+            holding.renewed(asked_at)
 
 
 keeper = LeaseKeeper()

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from connectors.base import Outcome, OutcomeKind
+from connectors.base import Outcome, OutcomeKind, ProbeAnswer
 
 
 @dataclass(frozen=True)
 class Performed:
-    """``effect_class`` "" where nothing was to be called. ``is_intended``: an intent is stored for this fence."""
+    """``effect_class`` "" where nothing was to be called. ``is_intended``: an intent is stored for this fence.
+
+    ``probed``: what the far side said of earlier attempts, None where it was not asked.
+    """
 
     outcome: Outcome
     effect_class: str = ""
@@ -22,8 +25,15 @@ class Performed:
     calls: Sequence[Mapping[str, Any]] = ()
     commands_b64: Sequence[str] = ()  # as the report shows them, secrets masked
     facts: Mapping[str, Any] = field(default_factory=dict)  # for a review: command, target, arguments
+    probed: ProbeAnswer | None = None
 
 
 def engine_failure(reason: str, message: str) -> Performed:
     """A try that ended before anything was sent, for a reason of CACAO.md 12.3."""
     return Performed(Outcome(kind=OutcomeKind.FAILED, code=reason, message=message, sent=False, retry=False))
+
+
+def broken(error: Exception) -> Performed:
+    """A try that our own code could not carry out, before anything was sent. The message holds no value."""
+    message = f"The step could not be prepared: {type(error).__name__}."
+    return Performed(Outcome(kind=OutcomeKind.FAILED, code="internal_error", message=message, sent=False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from connectors import dispatch
-from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer
+from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
 from executions import failpoints, scripts, statements
 from executions.engine.decisions import Kind
 from executions.leases import Holding
@@ -18,6 +20,9 @@ from executions.performed import Performed, engine_failure
 from executions.preparing import CannotPrepare, calls_of, shown_commands
 from executions.services.children import start_child
 from executions.services.claiming import Work
+from executions.services.following import tries_allowed
+
+log = logging.getLogger(__name__)
 
 SIMULATED = {"simulated": True}
 
@@ -49,7 +54,7 @@ def _play(work: Work) -> Performed:
             return engine_failure(error.reason, str(error))
     entry = scripts.entry_of(work)
     result = dispatch.carry_out(
-        dispatch.Plan(), fence=work.run.fence, headers={}, before_send=None, time_limit=_time_left(work), script=entry
+        dispatch.Plan(), fence=work.run.fence, headers={}, before_send=None, time_limit=work.time_left(), script=entry
     )
     outcome = replace(result.outcome, output=entry["verdict"]) if "verdict" in entry else result.outcome
     return Performed(outcome, effect_class="unsafe", commands_b64=shown)
@@ -58,68 +63,107 @@ def _play(work: Work) -> Performed:
 def _call(work: Work, holding: Holding) -> Performed:
     try:
         calls = calls_of(work)
+        shown = shown_commands(work, calls)
     except CannotPrepare as error:
         return engine_failure(error.reason, str(error))
     plan = dispatch.plan(tenant_id=work.execution.tenant_id, calls=calls)
-    if plan.failure is not None:
-        return Performed(plan.failure, facts=_facts(work, calls))
-    failpoints.reach("after_prepare")
     performed = Performed(
-        Outcome(kind=OutcomeKind.COMPLETED),
+        plan.failure or Outcome(kind=OutcomeKind.COMPLETED),
         effect_class=plan.effect.value,
-        is_intended=plan.effect != EffectClass.READ,
         call_limit=plan.call_limit,
         settle=plan.settle,
+        commands_b64=shown,
         facts=_facts(work, calls),
     )
-    probed = _probe_first(work, plan)
-    if probed is not None:
-        return replace(performed, outcome=probed)
+    if plan.failure is not None:
+        return performed
+    failpoints.reach("after_prepare")
+    performed = _look_back(work, plan, performed, holding)
+    if performed.outcome.kind != OutcomeKind.COMPLETED or performed.probed == ProbeAnswer.THERE:
+        return performed
     if plan.effect != EffectClass.READ:
-        _intend(work, plan)
-    result = dispatch.carry_out(
-        plan,
-        fence=work.run.fence,
-        headers=_headers(work),
-        before_send=holding.has_time_left,
-        time_limit=_time_left(work),
-        cancelled=holding.cancelled,
-    )
+        _intend(work, plan, holding)
+    return _act(work, plan, replace(performed, is_intended=plan.effect != EffectClass.READ), holding)
+
+
+def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding) -> Performed:
+    try:
+        result = dispatch.carry_out(
+            plan,
+            fence=work.run.fence,
+            headers=_headers(work),
+            before_send=holding.has_time_left,
+            time_limit=work.time_left(),
+            cancelled=holding,
+        )
+    except Exception as error:
+        # Whatever broke on our side: something may have been sent, so nobody knows.
+        log.exception("step.call_broken", extra={"step_run": str(work.run.id)})
+        return replace(performed, outcome=unknown(f"The call broke on our side: {type(error).__name__}."))
     failpoints.reach("after_send")
-    if result.was_stopped and not result.outcome.sent:
+    if not result.outcome.sent and (result.was_stopped or result.outcome.code == "lease_lost"):
         raise Abandoned(holding.why)
-    return replace(performed, outcome=result.outcome, calls=result.calls, commands_b64=shown_commands(work, calls))
+    return replace(performed, outcome=result.outcome, calls=result.calls)
 
 
-def _intend(work: Work, plan: dispatch.Plan) -> None:
+def _intend(work: Work, plan: dispatch.Plan, holding: Holding) -> None:
     failpoints.reach("before_intent_commit")
+    asked_at = time.monotonic()
     noted = statements.note_intent(
-        work.run, effect_class=plan.effect.value, valid_for=plan.key_valid_for, lease=settings.SALLYPORT_LEASE
+        work.run,
+        effect_class=plan.effect.value,
+        valid_for=plan.key_valid_for,
+        call_limit=plan.call_limit,
+        lease=settings.SALLYPORT_LEASE,
     )
     if not noted:
         raise Abandoned("the lease is lost or the execution is stopping")
+    holding.renewed(asked_at)
     failpoints.reach("after_intent")
 
 
-def _probe_first(work: Work, plan: dispatch.Plan) -> Outcome | None:
-    """Ask the far side before acting again on a step whose earlier effect nobody knows (S10 of ``probe``)."""
-    if work.run.effect != "intended" or plan.effect != EffectClass.PROBE:
-        return None
+def _look_back(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding) -> Performed:
+    """Before a step whose earlier effect nobody knows acts again: ask the far side, or see that it may not (S10, S11).
+
+    An outcome other than completed ends this try without a call.
+    """
+    if work.run.effect != "intended":
+        return performed
+    if plan.effect == EffectClass.PROBE:
+        return _probe(work, plan, performed, holding)
+    why = _may_not_repeat(work, plan)
+    return replace(performed, outcome=unknown(why), effect_class="unsafe") if why else performed
+
+
+def _may_not_repeat(work: Work, plan: dispatch.Plan) -> str:
+    """Why an effect that was intended as repeatable is no longer so; "" where it is (ruling 9)."""
+    run = work.run
+    if run.effective_class in ("", "unsafe"):
+        return ""  # again by the word of the author, or of a person
+    if plan.effect == EffectClass.UNSAFE:
+        return "The call that was made could be repeated; what would be called now may not."
+    if run.class_valid_until is not None and run.class_valid_until <= work.execution.now:
+        return "The far side no longer knows the key of the call that was made."
+    return ""
+
+
+def _probe(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding) -> Performed:
     since = statements.since_first_intent(work.run.id)
     answer, outcome = dispatch.probe(
-        plan, fence=work.run.fence, headers=_headers(work), since=since, time_limit=_time_left(work)
+        plan, fence=work.run.fence, headers=_headers(work), since=since, time_limit=work.time_left(), cancelled=holding
     )
+    performed = replace(performed, probed=answer)
     if answer == ProbeAnswer.THERE:
-        return outcome or Outcome(kind=OutcomeKind.COMPLETED)
-    if answer == ProbeAnswer.NOT_THERE:
-        return None
-    return Outcome(kind=OutcomeKind.UNKNOWN, code="no_answer", message="the far side cannot tell whether it was done")
-
-
-def _time_left(work: Work) -> timedelta:
-    if work.run.deadline_at is None:
-        return timedelta(hours=1)
-    return max(work.run.deadline_at - statements.database_now(), timedelta(milliseconds=1))
+        return replace(performed, outcome=outcome or Outcome(kind=OutcomeKind.COMPLETED))
+    if answer == ProbeAnswer.CANNOT_TELL:
+        if holding.is_set():
+            raise Abandoned(holding.why)
+        message = "The far side cannot tell whether it was done."
+        return replace(performed, outcome=unknown(message), settle=max(plan.settle - since, timedelta(0)))
+    if work.run.tries >= tries_allowed(work):
+        message = f"It was not done in {work.run.tries} tries."
+        return replace(performed, outcome=failed("no_answer", message, sent=False, retry=False))
+    return performed
 
 
 def _headers(work: Work) -> dict[str, str]:

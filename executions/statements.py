@@ -94,6 +94,22 @@ def claim(step_run: UUID, *, worker: str, lease: timedelta) -> StepRunRow | None
     return StepRunRow.read(row) if row else None
 
 
+# Index step_run_order (execution, position).
+HELD = (
+    "SELECT "
+    + StepRunRow.COLUMNS
+    + (
+        " FROM executions_steprun s WHERE s.execution_id = %s AND s.worker = %s AND s.status = 'running'"
+        " AND s.lease_until > clock_timestamp()"
+    )
+)
+
+
+def held_by(execution_id: UUID, worker: str) -> StepRunRow | None:
+    row = _one(HELD, (execution_id, worker))
+    return StepRunRow.read(row) if row else None
+
+
 def insert_attempt(step_run: UUID, number: int, worker: str) -> None:
     _count(
         "INSERT INTO executions_attempt (step_run_id, number, worker, started_at, outcome, code, message, calls)"
@@ -111,14 +127,19 @@ WITH going AS (
 UPDATE executions_steprun s
    SET intent_fence = s.fence, effect = 'intended', lease_until = clock_timestamp() + %s,
        effective_class = %s, first_intent_at = COALESCE(s.first_intent_at, clock_timestamp()),
-       class_valid_until = COALESCE(s.class_valid_until, s.first_intent_at + %s, clock_timestamp() + %s)
+       class_valid_until = COALESCE(s.class_valid_until, s.first_intent_at + %s, clock_timestamp() + %s),
+       note = s.note || jsonb_build_object('call_seconds', %s::float8)
   FROM going
  WHERE s.id = %s AND s.fence = %s AND s.status = 'running' AND s.lease_until > clock_timestamp()
 """
 
 
-def note_intent(row: StepRunRow, *, effect_class: str, valid_for: timedelta | None, lease: timedelta) -> bool:
-    args = (row.execution_id, lease, effect_class, valid_for, valid_for, row.id, row.fence)
+def note_intent(
+    row: StepRunRow, *, effect_class: str, valid_for: timedelta | None, call_limit: timedelta, lease: timedelta
+) -> bool:
+    """Note that this fence is about to call; ``call_limit``, the longest its calls may take, is for a quarantine."""
+    seconds = call_limit.total_seconds()
+    args = (row.execution_id, lease, effect_class, valid_for, valid_for, seconds, row.id, row.fence)
     return _count(INTENT, args) == 1
 
 
@@ -128,15 +149,15 @@ UPDATE executions_steprun s
    SET lease_until = clock_timestamp() + %s
   FROM unnest(%s::uuid[], %s::int[]) AS held(id, fence)
  WHERE s.id = held.id AND s.fence = held.fence AND s.status = 'running' AND s.lease_until > clock_timestamp()
-RETURNING s.id, (SELECT e.stop_as FROM executions_execution e WHERE e.id = s.execution_id)
+RETURNING s.id, s.fence, (SELECT e.stop_as FROM executions_execution e WHERE e.id = s.execution_id)
 """
 
 
-def renew(held: Iterable[tuple[UUID, int]], *, lease: timedelta) -> dict[UUID, str]:
-    """Renew leases; return step run id -> "" or how its execution is stopping. A missing id is lost."""
+def renew(held: Iterable[tuple[UUID, int]], *, lease: timedelta) -> dict[tuple[UUID, int], str]:
+    """Renew leases; return (step run, fence) -> "" or how its execution is stopping. What is missing is lost."""
     ids = list(held)
     rows = _all(RENEW, (lease, [item[0] for item in ids], [item[1] for item in ids]))
-    return {row[0]: row[1] for row in rows}
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 # Primary key; the fence is what lets exactly one attempt write (I5).

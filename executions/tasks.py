@@ -14,9 +14,11 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 
 from executions import events, failpoints, nodes
-from executions.leases import keeper
+from executions.leases import Holding, keeper
+from executions.performed import Performed, broken
 from executions.performing import Abandoned, perform
 from executions.services.claiming import Work, claim_step
 from executions.services.handing_back import hand_back
@@ -25,6 +27,7 @@ from executions.services.recording import record_outcome
 log = logging.getLogger(__name__)
 
 STEPS_A_SLICE = 50
+LOST_CONNECTION = (OperationalError, InterfaceError)
 
 _is_draining = threading.Event()
 
@@ -46,7 +49,7 @@ def _drain(**_: object) -> None:
 
 
 def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident() % 100_000}"
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_native_id()}"
 
 
 @shared_task(name="executions.run_step", acks_late=True, ignore_result=True)
@@ -62,7 +65,7 @@ def run_step(*, step_run_ids: Sequence[str]) -> None:
 def run_from(step_run_id: UUID) -> None:
     """Claim a step run and carry on with what follows it, until the slice ends (ARCHITECTURE, carry on in place)."""
     began = time.monotonic()
-    work = claim_step(step_run_id=step_run_id, worker=worker_name())
+    work = _claim(step_run_id)
     steps = 1
     while work is not None:
         is_over = time.monotonic() - began > settings.SALLYPORT_SLICE.total_seconds() or steps >= STEPS_A_SLICE
@@ -70,11 +73,25 @@ def run_from(step_run_id: UUID) -> None:
         steps += 1
 
 
+def _claim(step_run_id: UUID) -> Work | None:
+    """Claim; where this thread's connection had broken, once more on a new one. The row stays due in any case."""
+    try:
+        return claim_step(step_run_id=step_run_id, worker=worker_name())
+    except LOST_CONNECTION:
+        connection.close()
+    try:
+        return claim_step(step_run_id=step_run_id, worker=worker_name())
+    except LOST_CONNECTION:
+        connection.close()
+        log.warning("claim.database_away", extra={"step_run": str(step_run_id)})
+        return None
+
+
 def _run(work: Work, *, carry_on: bool) -> Work | None:
     failpoints.reach("after_claim")
-    with keeper.hold(work.run.id, work.run.fence) as holding:
+    with keeper.hold(work.run.id, work.run.fence, asked_at=work.asked_at) as holding:
         try:
-            performed = perform(work, holding)
+            performed = _performed(work, holding)
         except Abandoned as error:
             log.info("step.abandoned", extra={"step_run": str(work.run.id), "why": str(error)})
             hand_back(work)
@@ -83,3 +100,17 @@ def _run(work: Work, *, carry_on: bool) -> Work | None:
         following = record_outcome(work=work, performed=performed, carry_on=carry_on)
     failpoints.reach("after_record_commit")
     return following
+
+
+def _performed(work: Work, holding: Holding) -> Performed:
+    """Perform; what breaks before anything is sent is a failed try, or no try at all where the database was away."""
+    try:
+        return perform(work, holding)
+    except LOST_CONNECTION as error:
+        connection.close()
+        raise Abandoned("the database was away") from error
+    except Abandoned:
+        raise
+    except Exception as error:
+        log.exception("step.broken", extra={"step_run": str(work.run.id)})
+        return broken(error)

@@ -6,6 +6,7 @@ continues once (I12) and no claim follows a pause or a stop (I17, I18).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -20,11 +21,12 @@ from executions.rows import ExecutionRow, write_json
 
 
 class Turn:
-    """A locked execution. ``now`` is the database's clock at the lock."""
+    """A locked execution. ``now`` is the database's clock at the lock, ``locked_at`` this machine's monotonic one."""
 
     def __init__(self, row: ExecutionRow) -> None:
         self.row = row
         self.now: datetime = row.now
+        self.locked_at = time.monotonic()
         self.status = row.status
         self.reason = ""
         self.message = row.message

@@ -22,12 +22,18 @@ class Next(StrEnum):
 
 @dataclass(frozen=True)
 class Tried:
-    """A try that ended without success. ``answered`` False: sent, and no answer came."""
+    """A try that ended without success.
+
+    ``answered`` False: sent, and no answer came. ``may_be_there``: its effect may have taken place all the same.
+    ``cannot_tell``: nothing was sent, the far side was asked about an earlier try and does not know.
+    """
 
     effect_class: str
     tries: int  # that came to an outcome, this one included
     sent: bool = True
     answered: bool = True
+    may_be_there: bool = False
+    cannot_tell: bool = False
     may_retry: bool | None = None  # False: the far side's clear "no"; True: it said to try again
     wait_as_told: timedelta | None = None
     author_tries: int | None = None  # the author's own policy: tries in all (ruling 10)
@@ -41,13 +47,16 @@ class Following:
 
 def follow_up(tried: Tried, *, chance: float) -> Following:
     """Return what the engine does next; ``chance`` is a random number in [0, 1) for the full jitter."""
+    if tried.cannot_tell:
+        is_last = tried.tries >= DEFAULT_TRIES
+        return Following(Next.REVIEW) if is_last else Following(Next.PROBE, _delay(tried, chance))
+    # What may have taken place is asked for before it is done again or given up, after the last try too.
+    if tried.effect_class == "probe" and tried.sent and (tried.may_be_there or not tried.answered):
+        return Following(Next.PROBE, _delay(tried, chance))
     if not tried.answered and tried.sent and tried.effect_class not in REPEATABLE:
-        return Following(Next.PROBE if tried.effect_class == "probe" else Next.REVIEW)
+        return Following(Next.REVIEW)
     if not _may_retry(tried):
         return Following(Next.FAIL)
-    # A clear "no" leaves nothing to look for: only what may have taken place is asked for before it is done again.
-    if tried.sent and tried.effect_class == "probe" and tried.wait_as_told is None and tried.may_retry is not False:
-        return Following(Next.PROBE, _delay(tried, chance))
     return Following(Next.RETRY, _delay(tried, chance))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -14,6 +17,9 @@ from executions.turn import Turn, turn_of
 from playbooks.cacao.types import Step, Workflow
 from playbooks.selectors import workflow_by_id
 
+#: for a step without a deadline; each call has a limit of its own
+LONGEST: Final = timedelta(hours=1)
+
 
 @dataclass(frozen=True)
 class Work:
@@ -24,10 +30,19 @@ class Work:
     workflow: Workflow
     facts: StoredFacts
     worker: str
+    #: this machine's monotonic clock when ``execution.now`` was read, before the claim
+    asked_at: float
 
     @property
     def step(self) -> Step:
         return self.workflow.steps[self.run.step_id]
+
+    def time_left(self) -> timedelta:
+        """How long until the step's deadline, which the sweep keeps; for the limit of a call."""
+        if self.run.deadline_at is None:
+            return LONGEST
+        gone = timedelta(seconds=time.monotonic() - self.asked_at)
+        return max(self.run.deadline_at - self.execution.now - gone, timedelta(milliseconds=1))
 
 
 def claim_step(*, step_run_id: UUID, worker: str) -> Work | None:
@@ -49,6 +64,19 @@ def claim_in(turn: Turn, step_run_id: UUID, *, worker: str) -> Work | None:
     statements.insert_attempt(run.id, run.fence, worker)
     turn.begin()
     turn.event("step.claimed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
+    return _work_of(turn, run, worker=worker, asked_at=turn.locked_at)
+
+
+def claimed_before(turn: Turn, *, worker: str, asked_at: float) -> Work | None:
+    """Return what this worker claimed here by a commit whose answer it did not get; None when it claimed nothing.
+
+    ``asked_at``: the worker's monotonic clock from before that claim. A worker holds one step run at a time.
+    """
+    run = statements.held_by(turn.id, worker)
+    return None if run is None else _work_of(turn, run, worker=worker, asked_at=asked_at)
+
+
+def _work_of(turn: Turn, run: StepRunRow, *, worker: str, asked_at: float) -> Work:
     facts = StoredFacts(replace(turn.row, status=turn.status))
     facts.load_chain(run.scope_id)
-    return Work(turn.row, run, workflow_by_id(turn.row.version_id), facts, worker)
+    return Work(turn.row, run, workflow_by_id(turn.row.version_id), facts, worker, asked_at)

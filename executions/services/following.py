@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.base import Outcome, OutcomeKind
-from executions.engine.retrying import Following, Next, Tried, follow_up
+from connectors.base import Outcome, OutcomeKind, ProbeAnswer
+from executions.engine.retrying import DEFAULT_TRIES, Following, Next, Tried, follow_up
 from executions.engine.statuses import StepStatus
 from executions.performed import Performed
 from executions.services.claiming import Work
@@ -48,9 +48,11 @@ class Ending:
 def ending_of(work: Work, performed: Performed, *, now: datetime) -> Ending:
     """Decide by the table of EXECUTION-SEMANTICS 7."""
     outcome = performed.outcome
-    if outcome.code == "no_connection" and work.step.on_missing_connection == "skip":
-        return Ending(StepStatus.SKIPPED, "no_connection", outcome.message)
     is_unknown = _is_unknown(work, performed)
+    if outcome.code == "no_connection" and work.step.on_missing_connection == "skip":
+        why = "The step is skipped, but an earlier try of it may have had its effect." if is_unknown else ""
+        effect = "unknown" if is_unknown else "none"
+        return Ending(StepStatus.SKIPPED, "no_connection", outcome.message, effect, review=why)
     if outcome.kind == OutcomeKind.EXPIRED:
         why = "The step's time was over while its call was under way." if is_unknown else ""
         return Ending(
@@ -64,6 +66,11 @@ def ending_of(work: Work, performed: Performed, *, now: datetime) -> Ending:
     return _carried_out(work, performed, following, now=now, is_unknown=is_unknown)
 
 
+def tries_allowed(work: Work) -> int:
+    """Tries in all: the author's own policy, else ours."""
+    return work.step.retry.attempts if work.step.retry else DEFAULT_TRIES
+
+
 def _tried(work: Work, performed: Performed) -> Tried:
     outcome = performed.outcome
     effect_class = performed.effect_class or "read"
@@ -75,6 +82,8 @@ def _tried(work: Work, performed: Performed) -> Tried:
         tries=work.run.tries + 1,
         sent=outcome.sent,
         answered=outcome.kind != OutcomeKind.UNKNOWN,
+        may_be_there=_may_be_there(performed),
+        cannot_tell=performed.probed == ProbeAnswer.CANNOT_TELL,
         may_retry=outcome.retry,
         wait_as_told=outcome.retry_at,
         author_tries=work.step.retry.attempts if work.step.retry else None,
@@ -86,8 +95,7 @@ def _carried_out(work: Work, performed: Performed, following: Following, *, now:
     if following.next in (Next.RETRY, Next.PROBE):
         wait = max(following.delay, performed.settle if following.next == Next.PROBE else timedelta(0))
         # After a clear "no" there is nothing out there that a later try would have to look for.
-        may_be_there = outcome.sent and performed.is_intended and outcome.retry is not False
-        effect = "intended" if may_be_there else work.run.effect
+        effect = "intended" if is_unknown or _did_something(performed) else "none"
         return Ending(StepStatus.RETRYING, _reason(outcome), _message(outcome), effect, due_at=now + wait)
     if following.next == Next.REVIEW:
         is_fail = work.step.on_unknown == "fail"
@@ -109,19 +117,31 @@ def _carried_out(work: Work, performed: Performed, following: Following, *, now:
 
 def _is_unknown(work: Work, performed: Performed) -> bool:
     """True when an effect may be out there that nobody has seen: this try's, or an earlier one's (I9)."""
+    earlier = work.run.effect in ("intended", "unknown") and performed.probed != ProbeAnswer.NOT_THERE
+    return earlier or _may_be_there(performed)
+
+
+def _may_be_there(performed: Performed) -> bool:
+    """True when this try was sent and its end does not say that nothing took place."""
     outcome = performed.outcome
-    if performed.effect_class in ("", "read"):
+    was_sent = bool(performed.calls[-1]["sent"]) if performed.calls else outcome.sent
+    if not performed.is_intended or not was_sent:
         return False
-    earlier = work.run.effect in ("intended", "unknown") and work.run.intent_fence > 0
-    this = performed.is_intended and outcome.sent
-    if outcome.kind in (OutcomeKind.UNKNOWN, OutcomeKind.EXPIRED):
-        return this or earlier
-    return earlier or (this and outcome.status is not None and outcome.status >= 500)
+    if outcome.kind in (OutcomeKind.UNKNOWN, OutcomeKind.EXPIRED) or outcome.code == "bad_answer":
+        return True
+    # An exit code is a clear end; a far side that asks to wait, or says no for good, has not done it.
+    return outcome.exit_code is None and outcome.retry is None and outcome.retry_at is None
+
+
+def _did_something(performed: Performed) -> bool:
+    """True when calls of this try before the last were carried out."""
+    done = OutcomeKind.COMPLETED.value
+    return any(call["outcome"] == done and call["effect_class"] != "read" for call in performed.calls)
 
 
 def _effect(outcome: Outcome, performed: Performed) -> str:
     ran = outcome.sent and outcome.exit_code is not None and performed.effect_class not in ("", "read")
-    return "applied" if ran else "none"
+    return "applied" if ran or _did_something(performed) else "none"
 
 
 def _reason(outcome: Outcome) -> str:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from uuid import UUID
-
-from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
 
 from connectors.base import OutcomeKind
 from executions import statements
@@ -20,14 +15,13 @@ from executions.performed import Performed
 from executions.rules import rules_of
 from executions.services.answers import Answered, answered_by_script
 from executions.services.applying import carry_out
-from executions.services.claiming import Work, claim_in
+from executions.services.claiming import Work, claim_in, claimed_before
 from executions.services.following import Ending, ending_of
+from executions.services.in_doubt import until_committed
 from executions.services.outputs import values_of
 from executions.services.reviewing import open_review
-from executions.services.stopping import finish_stop
+from executions.services.stopping import finish_stop, stop_step_runs
 from executions.turn import Turn, turn_of
-
-log = logging.getLogger(__name__)
 
 
 def record_outcome(*, work: Work, performed: Performed, carry_on: bool) -> Work | None:
@@ -36,23 +30,16 @@ def record_outcome(*, work: Work, performed: Performed, carry_on: bool) -> Work 
     A commit whose answer was lost is read back by its fence before anything else is done (6.8): the record is
     guarded by the fence, so recording again either repeats what was rolled back or finds it done.
     """
-    deadline = time.monotonic() + settings.SALLYPORT_LEASE.total_seconds()
-    pause = 0.1
-    while True:
-        try:
-            return _record(work, performed, carry_on=carry_on)
-        except (OperationalError, InterfaceError):
-            connection.close()
-            if time.monotonic() + pause > deadline:
-                raise
-            log.warning("record.in_doubt", extra={"step_run": str(work.run.id), "fence": work.run.fence})
-            time.sleep(pause)  # the database is away: there is no event to wait for
-            pause = min(pause * 2, 2.0)
+    return until_committed(work, lambda is_again: _record(work, performed, carry_on=carry_on, is_again=is_again))
 
 
-def _record(work: Work, performed: Performed, *, carry_on: bool) -> Work | None:
+def _record(work: Work, performed: Performed, *, carry_on: bool, is_again: bool) -> Work | None:
     with turn_of(work.run.execution_id) as turn:
         if turn is None or not statements.holds_fence(work.run.id, work.run.fence):
+            if turn is not None and is_again and carry_on:
+                claimed = claimed_before(turn, worker=work.worker, asked_at=work.asked_at)
+                if claimed is not None:
+                    return claimed  # by the commit whose answer was lost
             _keep_late(turn, work, performed)
             return None
         decisions = _settle(turn, work, performed)
@@ -65,6 +52,8 @@ def _record(work: Work, performed: Performed, *, carry_on: bool) -> Work | None:
             calls=list(performed.calls),
         )
         if turn.stop_as:
+            # What reported in time is recorded as what it was, but starts nothing: no retry, no waiting.
+            stop_step_runs(turn, scopes=None)
             finish_stop(turn)
             return None
         due = carry_out(turn, work.workflow, decisions)
@@ -84,8 +73,13 @@ def go_on(turn: Turn, due: list[UUID], *, worker: str | None) -> Work | None:
 def _settle(turn: Turn, work: Work, performed: Performed) -> list[Decision]:
     """Move the step run, and let the engine say what follows."""
     outcome, run = performed.outcome, work.run
+    if turn.stop_as and (run.kind == Kind.CONTROL or work.step.question is not None):
+        # It would only have moved the flow on, which stands still now (S16).
+        statements.write_outcome(run, status="cancelled", reason="cancelled", effect="none")
+        turn.event("step.cancelled", run.id, step=run.step_id, scope=run.scope_path)
+        return []
     if run.kind == Kind.CONTROL and outcome.kind == OutcomeKind.COMPLETED:
-        return [] if turn.stop_as else _engine_goes_on(turn, work)
+        return _engine_goes_on(turn, work)
     if work.step.question is not None and outcome.kind == OutcomeKind.COMPLETED:
         return _settle_scripted_answer(turn, work, performed)
     if outcome.kind == OutcomeKind.WAITING:
