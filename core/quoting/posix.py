@@ -51,9 +51,7 @@ class PosixLexer(PosixReader):
 
     def _place_in_command(self, top: Frame, inside: set[str], following: str) -> Place:
         command = self._command
-        if self._command_frame.tests and command.words:
-            reading = _DATA
-        elif command.redirect.endswith("&"):
+        if command.redirect.endswith("&"):
             return Place("as a file descriptor", safe=INTEGER, strict=False)
         elif command.redirect:
             reading = self._read_redirect(command)

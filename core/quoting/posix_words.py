@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.quoting.programs import LOOSE, UNKNOWN, reads_code, runs_what_it_reads
+from core.quoting.programs import LOOSE, UNKNOWN, evaluates, reads_code, runs_what_it_reads
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]]*\])?\+?=")
@@ -120,9 +120,8 @@ class PosixWords:
     def _end_command(self) -> None:
         self._end_word()
         words = self._command.words
-        self._hands_over = self._hands_over or (
-            bool(words) and (words[0] == "eval" or (self._is_piped and runs_what_it_reads(words)))
-        )
+        if words and (evaluates(words) or (self._is_piped and runs_what_it_reads(words))):
+            self._hands_over = True
         self._command_frame.command = Command()
 
     def _begin_here_documents(self) -> None:

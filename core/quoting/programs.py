@@ -129,6 +129,7 @@ _CODE_FLAG = re.compile(r"-[ceQ]|-(?i:command|encodedcommand)|--(eval|exec|execu
 _CODE_GLUED = re.compile(r"-[ce](?=.)|--(eval|exec|execute|expression|command|code|run)=", re.DOTALL)
 #: programs whose -c or -e is known to be no code
 _HARMLESS: Final = _options(
+    "[[ "
     "grep egrep fgrep zgrep rg ping ping6 wc head tail cut sort uniq curl wget gzip gunzip bzip2 xz tar stat ls cp mv "
     "rm mkdir touch chmod chown ln cat tee nmap tcpdump tshark md5sum sha1sum sha224sum sha256sum sha384sum sha512sum "
     "shasum b2sum cksum diff cmp file id ps kill pkill pgrep netstat ss ip dig host nslookup whois date df du sleep "
@@ -156,10 +157,10 @@ _CLOSED_ARGUMENT = Argument(Reading.CLOSED)
 def argument(words: Sequence[str], word: str) -> Argument:
     """Tell how the program reads the argument that begins with ``word``, after finished ``words`` (one at least).
 
-    Words that may vanish are taken both ways, and the worse is told.
+    What the shell would only know when it runs may be nothing: words are taken both ways, and the worse is told.
     """
-    certain = [current for current in words if current.strip(LOOSE)]
-    if len(certain) == len(words):
+    certain = _certain(words)
+    if certain == list(words):
         return _argument(words, word)
     if not certain:
         return _COMMAND
@@ -169,7 +170,7 @@ def argument(words: Sequence[str], word: str) -> Argument:
 
 def runs_what_it_reads(words: Sequence[str]) -> bool:
     """Whether the command runs text that comes by a pipe, or that it puts together from variables."""
-    words = [current for current in words if current.strip(LOOSE)]
+    words = _certain(words)
     if not words:
         return False
     program = _name(words[0])
@@ -180,6 +181,16 @@ def runs_what_it_reads(words: Sequence[str]) -> bool:
         inner = _wrapped(_WRAPPERS[program], words[1:])
         return runs_what_it_reads(inner) or (program == "xargs" and bool(inner) and _name(inner[0]) in _LANGUAGES)
     return program in _EVALUATING or (program == "ssh" and _ssh_argument(words[1:], "").reading is Reading.CODE)
+
+
+def evaluates(words: Sequence[str]) -> bool:
+    """Whether the command is ``eval``, behind expansions that may be nothing too."""
+    return _certain(words)[:1] == ["eval"]
+
+
+def _certain(words: Sequence[str]) -> list[str]:
+    """Return the words as they are when every expansion in them is empty."""
+    return [current.replace(LOOSE, "").replace(UNKNOWN, "") for current in words if current.strip(LOOSE)]
 
 
 def _argument(words: Sequence[str], word: str) -> Argument:

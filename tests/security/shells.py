@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import shutil
+import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +17,9 @@ from connectors.base import Part, Trust
 
 #: where the placeholder stands in a template
 HOLE = "\u00a7"
+#: commands run as nobody where the tests run as root: what is judged here may be anything
+NOBODY = 65_534
+IS_ROOT = os.geteuid() == 0
 SHELLS = tuple(shell for shell in ("sh", "bash") if shutil.which(shell))
 
 
@@ -32,18 +41,46 @@ class Ran:
     files: frozenset[str]
 
 
+@contextlib.contextmanager
+def arena() -> Iterator[Path]:
+    """An empty folder for commands that may do anything, owned by the account that they run as."""
+    folder = Path(tempfile.mkdtemp(prefix="sallyport-arena-"))
+    try:
+        if IS_ROOT:
+            os.chown(folder, NOBODY, NOBODY)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 def run(shell: str, command: str, folder: Path) -> Ran:
-    """Run ``command`` by a real shell in an own folder with nothing on standard input."""
-    finished = subprocess.run(
+    """Run ``command`` by a real shell in an arena: nothing on standard input, no rights, little of everything."""
+    process = subprocess.Popen(
         [shell, "-c", command],
         cwd=folder,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=10,
-        check=False,
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nowhere"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(folder)},
+        start_new_session=True,
+        preexec_fn=_limited,
+        user=NOBODY if IS_ROOT else None,
+        group=NOBODY if IS_ROOT else None,
+        extra_groups=[] if IS_ROOT else None,
     )
-    return Ran(finished.stdout, frozenset(path.name for path in folder.iterdir()))
+    try:
+        output, _ = process.communicate(timeout=10)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return Ran(output, frozenset(path.name for path in folder.iterdir()))
+
+
+def _limited() -> None:
+    for limit, most in ((resource.RLIMIT_FSIZE, 2**20), (resource.RLIMIT_AS, 2**30), (resource.RLIMIT_CPU, 5)):
+        resource.setrlimit(limit, (most, most))
+    if IS_ROOT:  # the processes of the account are counted; one that is used by people has more of them
+        resource.setrlimit(resource.RLIMIT_NPROC, (256, 256))
 
 
 _CANARY = "touch canary"
