@@ -73,7 +73,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def run_to_end(transactional_db: None) -> Callable[..., Execution]:  # noqa: ARG001
+def run_to_end(transactional_db: None) -> Callable[..., Execution]:
     """Return a function that drives an execution until it is final or waits for somebody (see tests.flows.driving)."""
     from tests.flows.driving import drive
 
