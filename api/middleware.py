@@ -92,7 +92,8 @@ class AnswerHeaders(Middleware):
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
         response.headers.setdefault("Content-Security-Policy", _PAGE_POLICY if is_page else _JSON_POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "no-referrer")
+        # Under no-referrer a browser sends "Origin: null" with a page's own forms, which the CSRF check refuses.
+        response.headers["Referrer-Policy"] = "same-origin" if is_page else "no-referrer"
         response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         if family_name_of(request.path) or _has_credential(request):
             response.headers.setdefault("Cache-Control", "no-store")
