@@ -63,13 +63,18 @@ class Outbound:
         await self._pool.aclose()
 
     async def _followed(self, request: OutboundRequest, progress: _Progress) -> OutboundResponse:
-        left = min(request.redirects, MAX_REDIRECTS)
-        while True:
-            response = await self._exchange(request, progress)
-            following = _redirected(request, response) if left else None
+        response = await self._exchange(request, progress)
+        for _ in range(min(request.redirects, MAX_REDIRECTS)):
+            following = _redirected(request, response)
             if following is None:
-                return response
-            request, left = following, left - 1
+                break
+            request = following
+            try:
+                response = await self._exchange(request, progress)
+            except Refused as error:
+                # Nothing of this request was sent, but the one before it was.
+                raise NoAnswer(f"The redirect could not be followed: {error.message}") from None
+        return response
 
     async def _exchange(self, request: OutboundRequest, progress: _Progress) -> OutboundResponse:
         destination = read_destination(request.url, allow_http=request.policy.allow_http)

@@ -388,6 +388,20 @@ async def test_redirects_on_the_same_origin_are_followed_three_times_at_most() -
         await client.aclose()
 
 
+async def test_a_redirect_that_fails_does_not_say_that_nothing_was_sent() -> None:
+    answers = [["127.0.0.1"], ["10.0.0.1"]]
+
+    async def rebinding(host: str, port: int) -> list[str]:
+        return answers.pop(0)
+
+    async with listening(answering(_to("/there"))) as server:
+        client = Outbound(resolver=rebinding)
+        request = OutboundRequest("GET", server.url(host="rebinding.test"), OPEN, redirects=1)
+        with pytest.raises(NoAnswer, match="redirect"):
+            await client.send(request)
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "method", "followed_by"),
     [
