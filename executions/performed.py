@@ -10,6 +10,10 @@ from typing import Any
 from connectors.base import Outcome, OutcomeKind, ProbeAnswer
 
 
+class Abandoned(Exception):
+    """The lease is lost, a stop was asked for or the database was away before anything was sent: no try at all."""
+
+
 @dataclass(frozen=True)
 class Performed:
     """``effect_class`` "" where nothing was to be called. ``is_intended``: an intent is stored for this fence.

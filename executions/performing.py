@@ -16,7 +16,7 @@ from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, fail
 from executions import failpoints, scripts, statements
 from executions.engine.decisions import Kind
 from executions.leases import Holding
-from executions.performed import Performed, engine_failure
+from executions.performed import Abandoned, Performed, engine_failure
 from executions.preparing import CannotPrepare, calls_of, shown_commands
 from executions.services.children import start_child
 from executions.services.claiming import Work
@@ -25,10 +25,6 @@ from executions.services.following import tries_allowed
 log = logging.getLogger(__name__)
 
 SIMULATED = {"simulated": True}
-
-
-class Abandoned(Exception):
-    """The lease is lost or a stop was asked for before anything was sent: nothing is recorded."""
 
 
 def perform(work: Work, holding: Holding) -> Performed:

@@ -96,18 +96,24 @@ def claim(step_run: UUID, *, worker: str, lease: timedelta) -> StepRunRow | None
 
 # Index step_run_order (execution, position).
 HELD = (
-    "SELECT "
-    + StepRunRow.COLUMNS
-    + (
-        " FROM executions_steprun s WHERE s.execution_id = %s AND s.worker = %s AND s.status = 'running'"
-        " AND s.lease_until > clock_timestamp()"
-    )
+    "SELECT " + StepRunRow.COLUMNS + " FROM executions_steprun s"  # noqa: S608 (constants of this code)
+    " WHERE s.execution_id = %s AND s.worker = %s AND s.status = 'running' AND s.lease_until > clock_timestamp()"
 )
 
 
 def held_by(execution_id: UUID, worker: str) -> StepRunRow | None:
     row = _one(HELD, (execution_id, worker))
     return StepRunRow.read(row) if row else None
+
+
+def may_act(row: StepRunRow) -> bool:
+    """True while this fence may act and no stop is asked for; the execution's row is shared until the commit (I18)."""
+    share = "SELECT 1 FROM executions_execution WHERE id = %s AND stop_as = '' FOR SHARE"
+    if _one(share, (row.execution_id,)) is None:
+        return False
+    # Read after the lock: the fence moves only under it.
+    leased = "SELECT 1 FROM executions_steprun WHERE id = %s AND fence = %s AND status = 'running'"
+    return _one(leased + " AND lease_until > clock_timestamp()", (row.id, row.fence)) is not None
 
 
 def insert_attempt(step_run: UUID, number: int, worker: str) -> None:
@@ -423,6 +429,19 @@ def can_move(execution_id: UUID) -> bool:
     row = _one(CAN_MOVE, (execution_id,))
     assert row is not None
     return bool(row[0])
+
+
+def publish_anew(execution_id: UUID) -> None:
+    """What was published while nothing could be claimed is published again without waiting for its age."""
+    _count(
+        "UPDATE executions_steprun SET published_at = NULL, publications = 0 WHERE execution_id = %s"
+        " AND status IN ('pending', 'retrying') AND published_at IS NOT NULL",
+        (execution_id,),
+    )
+
+
+def set_deadline(step_run: UUID, deadline_at: datetime | None) -> None:
+    _count("UPDATE executions_steprun SET deadline_at = %s WHERE id = %s", (deadline_at, step_run))
 
 
 def has_live_step_runs(execution_id: UUID) -> bool:

@@ -18,8 +18,8 @@ from django.db import InterfaceError, OperationalError, connection
 
 from executions import events, failpoints, nodes
 from executions.leases import Holding, keeper
-from executions.performed import Performed, broken
-from executions.performing import Abandoned, perform
+from executions.performed import Abandoned, Performed, broken
+from executions.performing import perform
 from executions.services.claiming import Work, claim_step
 from executions.services.handing_back import hand_back
 from executions.services.recording import record_outcome

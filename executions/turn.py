@@ -93,12 +93,15 @@ class Turn:
 
     def lift_hold(self, *, by: str) -> None:
         self.held_at = None
+        statements.publish_anew(self.id)
         if self.started_at is None:
             self.move("pending")
             self.event("execution.resumed", by=by)
         elif statements.can_move(self.id):
             self.move("running")
             self.event("execution.resumed", by=by)
+        else:
+            self.event("execution.paused", held=False, by=by)  # it still waits for something outside
 
     def ask_to_stop(self, as_: str, reason: str, message: str) -> None:
         """The first request keeps its reason (EXECUTION-SEMANTICS 4)."""
@@ -115,6 +118,8 @@ class Turn:
         data: dict[str, Any] = {"reason": reason, "message": self.message} if reason else {}
         self.event(f"execution.{status}", **data)
         outbox.tell_end(self)
+        if self.row.depth > 0:
+            self.wakes_dispatcher = True  # a parent waits for this
 
     def close(self) -> None:
         """Write the events and the row; tell others once it is committed."""

@@ -233,6 +233,10 @@ class Walk:
     # -- openers
 
     def _open_parallel(self, step: Step, path: str, is_stored: bool) -> None:
+        if not step.next_steps:
+            self._control_done(step, path, is_stored)
+            self.succeeded(step, path)
+            return
         self._waiting(step, path, is_stored, Kind.OPENER)
         for position, first in reversed(list(enumerate(step.next_steps, start=1))):
             branch = self._branch(step, path, str(position), position, first_values(step.variables))
@@ -290,7 +294,8 @@ class Walk:
             self._control_done(step, path, is_stored, noted)
             self.succeeded(step, path)
             return
-        self._waiting(step, path, is_stored, Kind.OPENER, verdict=noted) if not is_stored or visit == 1 else None
+        if not is_stored or visit == 1:
+            self._waiting(step, path, is_stored, Kind.OPENER, verdict=noted)
         branch = self._branch(step, path, key, visit, frame)
         self.agenda.append(lambda: self.enter(first, branch))
 
@@ -311,6 +316,8 @@ class Walk:
         if step.is_opener and result.is_success:
             visit = len(self.scopes.branches(step.id, path)) + 1
             frame = self._frame(step, path)
+            # A scripted verdict comes from a worker, so the step run is running and has to wait again.
+            self.decisions.append(Moved(step.id, path, StepStatus.WAITING))
             self._take(step, path, True, result.verdict, visit=visit, frame=frame)
         elif result.is_success:
             self.succeeded(step, path)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.actors import Actor
-from executions import statements
+from executions import deadlines, statements
 from executions.engine import decide
 from executions.engine.decisions import Result
 from executions.engine.statuses import StepStatus
@@ -54,7 +54,10 @@ def settle_waiting(turn: Turn, run: StepRun, *, result: Result, actor: str = "",
     """Move a step run that waits to its end, and let the engine go on."""
     workflow = workflow_by_id(turn.row.version_id)
     step = workflow.steps[run.step_id]
-    if not (step.is_opener and result.is_success):
+    if step.is_opener and result.is_success:
+        # The question's deadline is over with its answer; from here the opener has its own only (CACAO.md 12.13).
+        statements.set_deadline(run.id, deadlines.own_deadline(step, run.created_at + (run.delay or timedelta(0))))
+    else:
         moved = statements.move_step_run(
             run.id,
             old=("waiting",),

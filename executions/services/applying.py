@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-
-from executions import statements
+from executions import deadlines, statements
 from executions.engine.decisions import (
     Asked,
     Decision,
@@ -24,12 +22,9 @@ from executions.engine.decisions import (
 from executions.engine.statuses import StepStatus
 from executions.rows import NewStepRun, step_run_id
 from executions.services.asking import open_request
-from executions.services.stopping import finish_stop, stop_step_runs
+from executions.services.stopping import finish_stop, stop_execution, stop_step_runs
 from executions.turn import Turn
 from playbooks.cacao.types import Step, Workflow
-
-DEFAULT_STEP_TIMEOUT = timedelta(hours=1)
-CLAIMED_KINDS = frozenset({Kind.ACT, Kind.CONTROL, Kind.CHILD})
 
 
 def carry_out(turn: Turn, workflow: Workflow, decisions: Sequence[Decision]) -> list[UUID]:
@@ -69,6 +64,7 @@ def _new_step_run(turn: Turn, step: Step, decision: Opened) -> NewStepRun:
     delay = timedelta(0) if is_scripted else decision.delay
     if is_scripted and decision.question is not None and status == StepStatus.WAITING:
         status = StepStatus.PENDING  # the fake connector answers in place of a person
+    is_final = status in (StepStatus.COMPLETED, StepStatus.FAILED)
     if status == StepStatus.PENDING:
         due_at = turn.now + delay
     elif decision.kind == Kind.TIMER:
@@ -83,20 +79,10 @@ def _new_step_run(turn: Turn, step: Step, decision: Opened) -> NewStepRun:
         reason=decision.reason,
         message=decision.message,
         due_at=due_at,
-        deadline_at=_deadline(step, decision, turn.now + delay),
+        deadline_at=None if is_final else deadlines.of_step_run(step, decision.kind, turn.now + delay),
         delay=decision.delay or decision.wait,
         verdict=decision.verdict,
     )
-
-
-def _deadline(step: Step, decision: Opened, begins: datetime) -> datetime | None:
-    """A step that acts has a deadline of its own or the default; openers and timers only their own (12.13)."""
-    if decision.status in (StepStatus.COMPLETED, StepStatus.FAILED):
-        return None
-    own = min(step.timeout, settings.SALLYPORT_STEP_TIMEOUT_CEILING) if step.timeout else None
-    if decision.kind in (Kind.ACT, Kind.CHILD):
-        return begins + (own or DEFAULT_STEP_TIMEOUT)
-    return begins + own if own and step.type.value not in ("start", "end") else None
 
 
 def _tell_opened(turn: Turn, step: Step, decision: Opened, due: list[UUID]) -> None:
@@ -157,8 +143,6 @@ def _end(turn: Turn, decision: Ended) -> None:
         finish_stop(turn)
         return
     if decision.status.value == "failed" and statements.has_live_step_runs(turn.id):
-        turn.ask_to_stop("failed", decision.reason, decision.message)
-        stop_step_runs(turn, scopes=None)
-        finish_stop(turn)
+        stop_execution(turn, as_="failed", reason=decision.reason, message=decision.message)
         return
     turn.end(decision.status.value, decision.reason, decision.message)

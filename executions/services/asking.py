@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
-
+from executions import deadlines, statements
 from executions.engine import questions
 from executions.engine.variables import Scopes
 from executions.facts import StoredFacts
@@ -18,16 +17,14 @@ from manual import services as manual
 from playbooks.cacao.types import AgentTarget, Command, QuestionKind, Step, Workflow
 from playbooks.selectors import workflow_by_id
 
-#: a request without a deadline of its own (ruling 11)
-CACAO_DEADLINE = timedelta(minutes=10)
-S4E_DEADLINE = timedelta(hours=24)
-
 
 def open_request(turn: Turn, step: Step, scope: str, *, text: str) -> None:
     """Open the manual request of a step run that waits for a person."""
     workflow = workflow_by_id(turn.row.version_id)
     run = step_run_id(turn.id, scope, step.id)
-    deadline = _deadline(turn, step)
+    opened_at, delay = StepRun.objects.values_list("created_at", "delay").get(pk=run)
+    begins = opened_at + (delay or timedelta(0))
+    deadline = deadlines.of_question(step, turn.row.dialect, begins=begins, now=turn.now)
     assert step.question is not None
     manual.open_request(
         tenant_id=turn.row.tenant_id,
@@ -46,15 +43,8 @@ def open_request(turn: Turn, step: Step, scope: str, *, text: str) -> None:
         deadline_at=deadline,
         now=turn.now,
     )
-    StepRun.objects.filter(pk=run).update(deadline_at=deadline)
+    statements.set_deadline(run, deadline)
     turn.event("request.opened", run, step=step.id, scope=scope, kind=step.question.kind.value)
-
-
-def _deadline(turn: Turn, step: Step) -> datetime:
-    assert step.question is not None
-    own = step.question.deadline or step.timeout
-    default = S4E_DEADLINE if turn.row.dialect == "s4e" else CACAO_DEADLINE
-    return turn.now + min(own or default, settings.SALLYPORT_STEP_TIMEOUT_CEILING)
 
 
 def _description(step: Step) -> str:

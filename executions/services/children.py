@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
+
 from accounts.models import Tenant
 from connectors.base import Outcome, OutcomeKind
 from core.actors import SYSTEM
 from core.errors import NotFound
+from executions import statements
 from executions.engine.decisions import Result
 from executions.engine.statuses import StepStatus
 from executions.engine.variables import Scopes
 from executions.models import Execution, Scope, StepRun
-from executions.performed import Performed, engine_failure
+from executions.performed import Abandoned, Performed, engine_failure
 from executions.services.answering import settle_waiting
 from executions.services.claiming import Work
 from executions.services.starting import StartRefused, start_execution
@@ -27,15 +30,18 @@ NOT_FOUND = ("playbook_revoked", "playbook_not_yet_valid", "playbook_expired")
 
 
 def start_child(work: Work) -> Performed:
-    """Start the child of a playbook-action, once; the step run then waits for its end."""
-    if not Execution.objects.filter(parent_step_run_id=work.run.id).exists():
-        try:
-            _start(work)
-        except NotFound as error:
-            return engine_failure("playbook_not_found", error.message)
-        except StartRefused as error:
-            reason = "playbook_not_found" if error.code in NOT_FOUND else "argument_invalid"
-            return engine_failure("limit" if error.code == "limit" else reason, error.message)
+    """Start the child of a playbook-action, once; the step run then waits for its end. Raises Abandoned."""
+    try:
+        with transaction.atomic():
+            if not statements.may_act(work.run):
+                raise Abandoned("the lease is lost or the execution is stopping")
+            if not Execution.objects.filter(parent_step_run_id=work.run.id).exists():
+                _start(work)
+    except NotFound as error:
+        return engine_failure("playbook_not_found", error.message)
+    except StartRefused as error:
+        reason = "playbook_not_found" if error.code in NOT_FOUND else "argument_invalid"
+        return engine_failure("limit" if error.code == "limit" else reason, error.message)
     return Performed(Outcome(kind=OutcomeKind.WAITING))
 
 

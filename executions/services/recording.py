@@ -64,7 +64,7 @@ def go_on(turn: Turn, due: list[UUID], *, worker: str | None) -> Work | None:
     """Claim the first of what is due, where a worker carries on; leave the rest to the dispatcher."""
     claimed = claim_in(turn, due[0], worker=worker) if due and worker else None
     left = due[1:] if claimed else due
-    turn.wakes_dispatcher = turn.wakes_dispatcher or bool(left) or (not turn.is_live and turn.row.depth > 0)
+    turn.wakes_dispatcher = turn.wakes_dispatcher or bool(left)
     if claimed is None and turn.is_live:
         turn.rest()
     return claimed

@@ -92,6 +92,8 @@ def start_execution(
         depth=depth,
         deadline=workflow.timeout or settings.SALLYPORT_EXECUTION_DEADLINE,
     )
+    if execution is None and parent is not None:
+        return Execution.objects.get(parent_step_run=parent)
     if execution is None:
         assert start_key is not None
         found = _already_started(tenant.pk, start_key, start_digest)

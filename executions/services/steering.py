@@ -7,7 +7,7 @@ from datetime import datetime
 from core.actors import Actor
 from core.errors import Conflict
 from executions.models import Execution
-from executions.services.stopping import finish_stop, stop_step_runs
+from executions.services.stopping import stop_execution
 from executions.turn import Turn, turn_of
 
 
@@ -22,9 +22,7 @@ def cancel_execution(*, execution: Execution, actor: Actor, now: datetime, reaso
         assert turn is not None
         if turn.stop_as:
             raise ExecutionEnded("The execution is stopping already.")
-        turn.ask_to_stop("cancelled", reason, f"cancelled by {actor.name}")
-        stop_step_runs(turn, scopes=None)
-        finish_stop(turn)
+        stop_execution(turn, as_="cancelled", reason=reason, message=f"cancelled by {actor.name}")
     execution.refresh_from_db()
     return execution
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from executions import statements
-from executions.models import StepRun
+from executions.engine.decisions import Kind
+from executions.models import LIVE_EXECUTION, Execution, StepRun
 from executions.rows import scope_id
 from executions.services.reviewing import open_review
-from executions.turn import Turn
+from executions.turn import Turn, turn_of
 from manual import services as manual
 
-#: how long a running attempt may take to report after a stop was asked for
-GRACE_SECONDS = 30
+
+def stop_execution(turn: Turn, *, as_: str, reason: str, message: str) -> None:
+    """Ask for a stop and let it take place as far as nothing runs; a running attempt gets its grace."""
+    turn.ask_to_stop(as_, reason, message)
+    stop_step_runs(turn, scopes=None)
+    finish_stop(turn)
 
 
 def stop_step_runs(turn: Turn, *, scopes: Sequence[str] | None) -> None:
@@ -34,7 +40,7 @@ def stop_step_runs(turn: Turn, *, scopes: Sequence[str] | None) -> None:
 
 def cancel_step_run(turn: Turn, run: StepRun, *, reason: str) -> None:
     """S15, or S16 for a running one; an effect that nobody knows of opens a review (ruling 30)."""
-    is_unknown = run.effect == "intended" and run.effective_class in ("unsafe", "probe")
+    is_unknown = run.effect == "intended"
     moved = statements.move_step_run(
         run.id,
         old=(run.status,),
@@ -49,8 +55,24 @@ def cancel_step_run(turn: Turn, run: StepRun, *, reason: str) -> None:
     if run.status == "running":
         statements.end_attempt(run.id, run.fence, outcome="cancelled", message="the step was stopped")
     if is_unknown:
-        open_review(turn, run.id, why="The step was stopped while its call was under way.")
+        open_review(turn, run.id, why="The step was stopped while nobody knew whether its call had its effect.")
     manual.cancel_for_step_runs(step_run_ids=[run.id])
+    if run.kind == Kind.CHILD:
+        stop_child(run.id)
+
+
+def stop_child(step_run_id: UUID) -> None:
+    """Stop the execution that a step run started and no longer waits for (EXECUTION-SEMANTICS 9).
+
+    The caller holds the parent's lock: parents are locked before children.
+    """
+    live = Execution.objects.filter(parent_step_run_id=step_run_id, status__in=LIVE_EXECUTION)
+    child = live.values_list("pk", flat=True).first()
+    if child is None:
+        return
+    with turn_of(child) as turn:
+        if turn is not None and turn.is_live and not turn.stop_as:
+            stop_execution(turn, as_="cancelled", reason="cancelled", message="the step that started it was stopped")
 
 
 def finish_stop(turn: Turn) -> None:

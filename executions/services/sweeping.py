@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from django.db import connection
 
 from executions import statements
 from executions.engine import decide
-from executions.engine.decisions import Result
+from executions.engine.decisions import Kind, Result
 from executions.engine.statuses import StepStatus
 from executions.facts import StoredFacts
 from executions.models import StepRun
@@ -27,7 +27,7 @@ from executions.services.applying import carry_out
 from executions.services.children import settle_child
 from executions.services.recording import go_on
 from executions.services.reviewing import open_review
-from executions.services.stopping import finish_stop, stop_step_runs
+from executions.services.stopping import cancel_step_run, finish_stop, stop_child, stop_execution, stop_step_runs
 from executions.turn import Turn, turn_of
 from manual import services as manual
 from playbooks.selectors import workflow_by_id
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 BATCH = 100
 LOST_ATTEMPTS = 3
 PUBLICATIONS = 10
+DEFAULT_CALL_SECONDS = 30.0
 
 LOST = """
 SELECT id, execution_id FROM executions_steprun
@@ -65,10 +66,16 @@ SELECT id, id FROM executions_execution
  WHERE status IN ('pending', 'running', 'paused') AND stop_as <> '' AND stop_requested_at <= clock_timestamp() - %s
  LIMIT %s
 """
+# What is held is not delivered on purpose.
 UNDELIVERABLE = """
-SELECT id, execution_id FROM executions_steprun
- WHERE status IN ('pending', 'retrying') AND publications >= %s
-   AND published_at <= clock_timestamp() - interval '60 s' LIMIT %s
+SELECT s.id, s.execution_id FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+ WHERE s.status IN ('pending', 'retrying') AND s.publications >= %s
+   AND s.published_at <= clock_timestamp() - interval '60 s' AND e.held_at IS NULL LIMIT %s
+"""
+# A child outlives its step run only where the worker that started it came too late.
+ABANDONED = """
+SELECT s.id, s.execution_id FROM executions_execution c JOIN executions_steprun s ON s.id = c.parent_step_run_id
+ WHERE c.status IN ('pending', 'running', 'paused') AND c.stop_as = '' AND s.ended_at IS NOT NULL LIMIT %s
 """
 WAITING_DUE = """
 SELECT e.id, e.id FROM executions_execution e
@@ -96,6 +103,7 @@ def sweep_once() -> int:
         (CHILDREN, lambda run, _: settle_child(run)),
         (OVERDUE, expire_execution),
         (WAITING_DUE, wake_execution),
+        (ABANDONED, stop_abandoned),
     ]
     moved = 0
     for sql, act in passes:
@@ -118,6 +126,8 @@ def _pass(sql: str, args: tuple[Any, ...], act: Callable[[UUID, UUID], bool]) ->
         try:
             moved += 1 if act(row, execution) else 0
         except Exception:
+            if not connection.is_usable():
+                raise
             # One row that cannot be moved must not keep the sweep from the others; it is logged each time.
             log.exception("sweep.failed", extra={"row": str(row), "execution": str(execution)})
     return moved
@@ -139,14 +149,14 @@ def take_back_lost(run_id: UUID, execution_id: UUID) -> bool:
         lost = run.lost_attempts + 1
         StepRun.objects.filter(pk=run.pk).update(lost_attempts=lost)
         has_intent = run.intent_fence == run.fence
-        is_unknown = has_intent and _counts_as_unsafe(run)
         if turn.stop_as:
-            _end_lost_of_stopping(turn, run, is_unknown=is_unknown)
-        elif is_unknown:
+            cancel_step_run(turn, run, reason="cancelled")
+            finish_stop(turn)
+        elif has_intent and _counts_as_unsafe(run):
             _put_to_a_person(turn, run)
         elif lost >= LOST_ATTEMPTS:
-            effect = "unknown" if run.effect == "intended" else run.effect
-            _fail(turn, run, "poison", f"{lost} attempts were lost in a row: the worker died or froze", effect)
+            log.error("alarm.poison", extra={"step_run": str(run.pk), "execution": str(execution_id)})
+            _fail(turn, run, "poison", f"{lost} attempts were lost in a row: the worker died or froze")
         else:
             _give_back(turn, run)
     return True
@@ -159,30 +169,25 @@ def _counts_as_unsafe(run: StepRun) -> bool:
     return run.effective_class == "keyed" and expired
 
 
-def _end_lost_of_stopping(turn: Turn, run: StepRun, *, is_unknown: bool) -> None:
-    statements.move_step_run(
-        run.pk, old=("running",), new="cancelled", reason="cancelled", raise_fence=True,
-        effect="unknown" if is_unknown else None,
-    )  # fmt: skip
-    turn.event("step.cancelled", run.pk, step=run.step_id, scope=run.scope_path)
-    if is_unknown:
-        open_review(turn, run.pk, why="The worker was lost while its call was under way.")
-    finish_stop(turn)
-
-
 def _put_to_a_person(turn: Turn, run: StepRun) -> None:
     on_unknown = workflow_by_id(turn.row.version_id).steps[run.step_id].on_unknown
     why = "The worker was lost while its call was under way, and the call may not be repeated."
     if on_unknown == "fail":
-        _fail(turn, run, "no_answer", why, "unknown")
+        _fail(turn, run, "no_answer", why)
         return
     statements.move_step_run(
         run.pk, old=("running",), new="uncertain", reason="no_answer", message=why, effect="unknown"
     )
-    StepRun.objects.filter(pk=run.pk).update(quarantine_until=turn.now + timedelta(seconds=30))
+    StepRun.objects.filter(pk=run.pk).update(quarantine_until=_quarantine_of(turn, run))
     turn.event("step.uncertain", run.pk, step=run.step_id, scope=run.scope_path, reason="no_answer")
     open_review(turn, run.pk, why=why, facts={"step": run.step_id, "attempt": run.fence})
     turn.rest()
+
+
+def _quarantine_of(turn: Turn, run: StepRun) -> datetime:
+    """Until when a holder that was frozen may still act: the end of its lease, and the longest a call may take."""
+    longest = timedelta(seconds=float(run.note.get("call_seconds", 0)) or DEFAULT_CALL_SECONDS)
+    return (run.lease_until or turn.now) + longest
 
 
 def _give_back(turn: Turn, run: StepRun) -> None:
@@ -191,8 +196,9 @@ def _give_back(turn: Turn, run: StepRun) -> None:
     turn.wakes_dispatcher = True
 
 
-def _fail(turn: Turn, run: StepRun, reason: str, message: str, effect: str | None = None) -> None:
+def _fail(turn: Turn, run: StepRun, reason: str, message: str) -> None:
     """S20 and the like: a step run that no worker will end; the flow goes on from its failure."""
+    is_unknown = run.effect == "intended"
     moved = statements.move_step_run(
         run.pk,
         old=("running", "pending", "retrying"),
@@ -200,14 +206,16 @@ def _fail(turn: Turn, run: StepRun, reason: str, message: str, effect: str | Non
         reason=reason,
         message=message,
         raise_fence=True,
-        effect=effect,
+        effect="unknown" if is_unknown else None,
     )
     if not moved:
         return
     turn.event("step.failed", run.pk, step=run.step_id, scope=run.scope_path, reason=reason, message=message)
     turn.failed_steps += 1
-    if effect == "unknown":
-        open_review(turn, run.pk, why=message)
+    if is_unknown:
+        open_review(turn, run.pk, why=message, facts={"step": run.step_id, "attempt": run.fence})
+    if run.kind == Kind.CHILD:
+        stop_child(run.pk)
     _follow(turn, run, Result(StepStatus.FAILED, reason, message))
 
 
@@ -244,6 +252,8 @@ def expire_step_run(run_id: UUID, execution_id: UUID) -> bool:
             turn.event("request.expired", run.pk, step=run.step_id, scope=run.scope_path)
         if is_unknown:
             open_review(turn, run.pk, why="The step's time was over while its effect was not known.")
+        if run.kind == Kind.CHILD:
+            stop_child(run.pk)
         if is_opener and not turn.stop_as:
             expire_opener(turn, run.pk)
         else:
@@ -267,9 +277,7 @@ def expire_execution(execution_id: UUID, _: UUID) -> bool:
             return False
         if turn.row.deadline_at is None or turn.row.deadline_at > turn.now:
             return False
-        turn.ask_to_stop("failed", "timed_out", "the execution's time is over")
-        stop_step_runs(turn, scopes=None)
-        finish_stop(turn)
+        stop_execution(turn, as_="failed", reason="timed_out", message="the execution's time is over")
     return True
 
 
@@ -280,6 +288,14 @@ def end_grace(execution_id: UUID, _: UUID) -> bool:
             return False
         stop_step_runs(turn, scopes=("",))
         finish_stop(turn)
+    return True
+
+
+def stop_abandoned(run_id: UUID, execution_id: UUID) -> bool:
+    with turn_of(execution_id) as turn:
+        if turn is None:
+            return False
+        stop_child(run_id)
     return True
 
 
