@@ -79,7 +79,7 @@ class _Client:
 @contextmanager
 def _wake_ups(port: int, api_key: str, path: str) -> Iterator[Callable[[], None]]:
     """Yield a function that returns when the execution's stream tells of something new."""
-    from websockets.exceptions import WebSocketException
+    from websockets.exceptions import ConnectionClosedOK, WebSocketException
     from websockets.sync.client import connect
 
     headers = {"Authorization": f"Bearer {api_key}"}
@@ -91,8 +91,8 @@ def _wake_ups(port: int, api_key: str, path: str) -> Iterator[Callable[[], None]
                     stream.recv(timeout=LONGEST_WAIT)
                     while True:
                         stream.recv(timeout=0)  # what came together is looked at together
-                except TimeoutError:
-                    return
+                except (TimeoutError, ConnectionClosedOK):
+                    return  # the stream of an execution closes with its last event
 
             yield wait
     except (OSError, WebSocketException) as error:

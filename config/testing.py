@@ -14,6 +14,6 @@ from config.home import ROOT
 from config.processes import KEEP_BYTECODE
 
 
-def run(arguments: Sequence[str]) -> NoReturn:
+def main(arguments: Sequence[str]) -> NoReturn:
     os.chdir(ROOT)
     os.execve(sys.executable, [sys.executable, "-m", "pytest", *arguments], {**os.environ, **KEEP_BYTECODE})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import signal
@@ -22,6 +23,10 @@ from config.home import ROOT, home, write_private
 from config.supervisor import CannotStart, Service, Supervisor
 
 READY_WITHIN = 120.0  # seconds
+NOTHING_GENERATED = (
+    "(With DATABASE_URL set nothing is generated and every key is given; SALLYPORT_DEVELOPMENT=1 makes it a "
+    "development start.)"
+)
 DESCRIPTION = """Start Sallyport: PostgreSQL and Valkey of its own (or those of DATABASE_URL and REDIS_URL), the
 workers, the sweep and the web server; run a sample playbook; serve until Ctrl-C.
 Environment: PORT (8000), SALLYPORT_HOME (var/), WORKERS (worker processes, one a core)."""
@@ -34,7 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         _Start(run_sample=not options.no_sample).run()
-    except (CannotStart, ImproperlyConfigured) as error:
+    except ImproperlyConfigured as error:
+        print(f"\nSallyport cannot start: {error} {NOTHING_GENERATED}", file=sys.stderr)
+        return 1
+    except CannotStart as error:
         print(f"\nSallyport cannot start: {error}", file=sys.stderr)
         return 1
     return 0
@@ -51,6 +59,8 @@ class _Start:
         self.url = env.text("SALLYPORT_PUBLIC_URL", f"http://{processes.LOOPBACK}:{self.port}").rstrip("/")
 
     def run(self) -> None:
+        if not self.is_development:
+            importlib.import_module("config.settings")  # what is missing is said before anything starts
         home().mkdir(parents=True, exist_ok=True)
         self.supervisor = Supervisor(home(), self.say)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -12,4 +12,4 @@ class Command(BaseCommand):
     requires_system_checks: tuple[str, ...] = ()
 
     def run_from_argv(self, argv: list[str]) -> None:
-        testing.run(argv[2:])
+        testing.main(argv[2:])
