@@ -65,7 +65,7 @@ class TenantAdmin(Kept):
 
 class UserForm(UserModelForm):
     actor: ClassVar[Actor] = SYSTEM
-    role = forms.ChoiceField(choices=ROLE_CHOICES)
+    role = forms.ChoiceField(choices=ROLE_CHOICES, initial="viewer")
     new_password = forms.CharField(
         required=False,
         strip=False,

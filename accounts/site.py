@@ -62,8 +62,12 @@ class TenantScoped(AnyModelAdmin):
         return self._scoped(super().get_queryset(request), request)
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        return self._limited(field, request)
+        field = self._limited(super().formfield_for_foreignkey(db_field, request, **kwargs), request)
+        own = tenant_of_visitor(request)
+        if field is not None and own is not None and db_field.related_model is Tenant:
+            # A row without a tenant belongs to the deployment: people of a tenant make none.
+            field.required, field.empty_label, field.initial = True, None, own
+        return field
 
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         return self._limited(super().formfield_for_manytomany(db_field, request, **kwargs), request)
@@ -118,6 +122,7 @@ class SallyportAdminSite(admin.AdminSite):
     site_header = "Sallyport"
     site_title = "Sallyport"
     index_title = "Operations"
+    site_url = None  # there are no other pages to go to
     login_form = LoginForm
 
     def register(self, model_or_iterable: Any, admin_class: type[AnyModelAdmin] | None = None, **options: Any) -> None:

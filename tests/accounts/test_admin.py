@@ -254,3 +254,29 @@ def test_nothing_is_deleted(browser: Client, staff: User) -> None:
     for model in ("user", "tenant", "apikey"):
         assert browser.get(f"/admin/accounts/{model}/{staff.pk}/delete/").status_code in {302, 403, 404}
     assert User.objects.filter(pk=staff.pk).exists()
+
+
+def test_staff_of_a_tenant_cannot_make_people_of_the_deployment(browser: Client, tenant: Tenant) -> None:
+    given = _person(tenant, role="tenant_admin", is_staff="on", new_password=PASSWORD) | {"tenant": ""}
+
+    answer = browser.post("/admin/accounts/user/add/", given)
+
+    assert "This field is required." in _faults(answer)
+    assert not User.objects.filter(email="new@acme.example").exists()
+
+
+def test_a_new_person_is_offered_the_own_tenant_and_the_least_role(browser: Client, tenant: Tenant) -> None:
+    form = browser.get("/admin/accounts/user/add/").context["adminform"].form
+
+    assert [str(value) for value, _ in form.fields["tenant"].choices] == [str(tenant.pk)]
+    assert form.fields["role"].initial == "viewer"
+
+
+def test_operators_of_the_deployment_make_people_without_a_tenant(operator: User) -> None:
+    client = Client()
+    client.force_login(operator)
+    given = {"tenant": "", "email": "new@host.example", "name": "", "role": "admin", "is_active": "on"}
+
+    client.post("/admin/accounts/user/add/", given)
+
+    assert User.objects.get(email="new@host.example").tenant_id is None
