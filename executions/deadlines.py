@@ -32,8 +32,7 @@ def own_deadline(step: Step, begins: datetime) -> datetime | None:
 
 def of_question(step: Step, dialect: str, *, begins: datetime, now: datetime) -> datetime:
     """The deadline of a question asked ``now``. What an opener asks never outlives its own deadline."""
-    assert step.question is not None
-    own = step.question.deadline or step.timeout
+    own = (step.question.deadline if step.question else None) or step.timeout
     deadline = now + _capped(own or QUESTION.get(dialect, CACAO_QUESTION))
     whole = own_deadline(step, begins) if step.is_opener else None
     return min(deadline, whole) if whole else deadline

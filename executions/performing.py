@@ -13,7 +13,7 @@ from django.conf import settings
 
 from connectors import dispatch
 from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
-from executions import failpoints, scripts, statements
+from executions import failpoints, phases, scripts, statements
 from executions.engine.decisions import Kind
 from executions.leases import Holding
 from executions.performed import Abandoned, Performed, engine_failure
@@ -57,6 +57,8 @@ def _play(work: Work) -> Performed:
 
 
 def _call(work: Work, holding: Holding) -> Performed:
+    if phases.person_next(work.step, work.run.note) is not None:
+        return Performed(Outcome(kind=OutcomeKind.WAITING))  # for a person, whom the record asks
     try:
         calls = calls_of(work)
         shown = shown_commands(work, calls)

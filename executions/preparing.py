@@ -15,6 +15,7 @@ from connectors.base import Part, Parts, Trust
 from connectors.dispatch import Call, Destination
 from core.quoting import UnsafePlaceholder
 from core.secrets import MASK, Secret
+from executions import phases
 from executions.engine import substitution, templates
 from executions.engine.variables import Scopes
 from executions.models import Execution
@@ -73,6 +74,8 @@ class _Preparing:
         agent = self._destination(self.work.workflow.agents.get(self.step.agent or ""))
         targets = [self._destination(self.work.workflow.targets[t]) for t in self.step.targets] or [None]
         is_single = len(self.step.commands) == 1 and len(targets) == 1
+        scripted = self.work.execution.script is not None
+        chosen = range(len(self.step.commands)) if scripted else phases.phase(self.step, self.work.run.note)
         return [
             Call(
                 key=str(self.work.run.id) if is_single else f"{self.work.run.id}.{number}.{position}",
@@ -82,6 +85,7 @@ class _Preparing:
                 agent=agent,
             )
             for number, command in enumerate(self.step.commands, start=1)
+            if number - 1 in chosen
             for position, target in enumerate(targets, start=1)
         ]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.actors import Actor
-from executions import deadlines, statements
+from executions import deadlines, phases, statements
 from executions.engine import decide
-from executions.engine.decisions import Result
+from executions.engine.decisions import Kind, Result
 from executions.engine.statuses import StepStatus
 from executions.facts import StoredFacts
 from executions.models import StepRun
@@ -20,6 +21,7 @@ from executions.turn import Turn, turn_of
 from manual import services as manual
 from manual.models import ManualRequest
 from manual.services import Answer, RequestGone
+from playbooks.cacao.types import Step
 from playbooks.cacao.values import convert
 from playbooks.selectors import workflow_by_id
 
@@ -54,6 +56,11 @@ def settle_waiting(turn: Turn, run: StepRun, *, result: Result, actor: str = "",
     """Move a step run that waits to its end, and let the engine go on."""
     workflow = workflow_by_id(turn.row.version_id)
     step = workflow.steps[run.step_id]
+    if result.is_success and phases.is_mixed(step):
+        result = replace(result, values={**run.note.get(phases.ANSWERS, {}), **result.values})
+        if not phases.is_last(step, run.note):
+            _lead_on(turn, step, run, result)
+            return
     if step.is_opener and result.is_success:
         # The question's deadline is over with its answer; from here the opener has its own only (CACAO.md 12.13).
         statements.set_deadline(run.id, deadlines.own_deadline(step, run.created_at + (run.delay or timedelta(0))))
@@ -87,6 +94,16 @@ def settle_waiting(turn: Turn, run: StepRun, *, result: Result, actor: str = "",
         made=turn.step_runs_made,
     )
     go_on(turn, carry_out(turn, workflow, decisions), worker=None)
+
+
+def _lead_on(turn: Turn, step: Step, run: StepRun, result: Result) -> None:
+    """A person's command is done and others follow: the step run acts again (S17)."""
+    note = {phases.DONE: phases.phase(step, run.note).stop, phases.ANSWERS: dict(result.values)}
+    if statements.move_step_run(run.pk, old=("waiting",), new="pending", due_at=turn.now, note=note):
+        statements.set_deadline(run.pk, deadlines.of_step_run(step, Kind.ACT, turn.now))
+        turn.event("step.pending", run.pk, step=run.step_id, scope=run.scope_path, commands_done=note[phases.DONE])
+        turn.wakes_dispatcher = True
+        turn.rest()
 
 
 def expire_opener(turn: Turn, run_id: UUID) -> None:

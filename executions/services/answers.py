@@ -24,8 +24,8 @@ class Answered:
 
 def answered_by_script(work: Work, outcome: Outcome) -> Answered:
     """Read a scripted answer: values for an input, a verdict for a decision or a choice."""
-    assert work.step.question is not None
-    if work.step.question.kind in (QuestionKind.DECISION, QuestionKind.CHOICE):
+    question = work.step.question
+    if question is not None and question.kind in (QuestionKind.DECISION, QuestionKind.CHOICE):
         return Answered(verdict=outcome.output)
     answers = dict(outcome.answers or {})
     scopes = Scopes(work.workflow, work.facts)

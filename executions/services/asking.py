@@ -6,7 +6,7 @@ import base64
 from datetime import timedelta
 from typing import Any
 
-from executions import deadlines, statements
+from executions import deadlines, phases, statements
 from executions.engine import questions
 from executions.engine.variables import Scopes
 from executions.facts import StoredFacts
@@ -18,33 +18,33 @@ from playbooks.cacao.types import AgentTarget, Command, QuestionKind, Step, Work
 from playbooks.selectors import workflow_by_id
 
 
-def open_request(turn: Turn, step: Step, scope: str, *, text: str) -> None:
-    """Open the manual request of a step run that waits for a person."""
+def open_request(turn: Turn, step: Step, scope: str, *, text: str, command: Command | None = None) -> None:
+    """Open the manual request of a step run that waits for a person; ``command``: of one among a machine's."""
     workflow = workflow_by_id(turn.row.version_id)
     run = step_run_id(turn.id, scope, step.id)
     opened_at, delay = StepRun.objects.values_list("created_at", "delay").get(pk=run)
     begins = opened_at + (delay or timedelta(0))
     deadline = deadlines.of_question(step, turn.row.dialect, begins=begins, now=turn.now)
-    assert step.question is not None
+    question = step.question or phases.question_of(command or Command("manual"))
     manual.open_request(
         tenant_id=turn.row.tenant_id,
         execution_id=turn.id,
         step_run_id=run,
         step_id=step.id,
         playbook_cacao_id=Execution.objects.values_list("playbook__cacao_id", flat=True).get(pk=turn.id),
-        kind=step.question.kind.value,
+        kind=question.kind.value,
         text=text,
         description=_description(step),
-        commands=_commands(turn, workflow, step, scope, text),
+        commands=[_shown(command, text)] if command else _commands(turn, workflow, step, scope, text),
         targets={t: _public(workflow.targets[t]) for t in step.targets if t in workflow.targets},
-        out_args=_out_args(turn, workflow, step, scope),
-        choices=list(step.question.choices),
-        approvers=list(step.question.approvers),
+        out_args=_out_args(turn, workflow, step, scope) if question.kind == QuestionKind.INPUT else {},
+        choices=list(question.choices),
+        approvers=list(question.approvers),
         deadline_at=deadline,
         now=turn.now,
     )
     statements.set_deadline(run, deadline)
-    turn.event("request.opened", run, step=step.id, scope=scope, kind=step.question.kind.value)
+    turn.event("request.opened", run, step=step.id, scope=scope, kind=question.kind.value)
 
 
 def _description(step: Step) -> str:
@@ -75,9 +75,6 @@ def _public(target: AgentTarget) -> dict[str, Any]:
 
 
 def _out_args(turn: Turn, workflow: Workflow, step: Step, scope: str) -> dict[str, Any]:
-    assert step.question is not None
-    if step.question.kind != QuestionKind.INPUT:
-        return {}
     scopes = Scopes(workflow, StoredFacts(turn.row))
     fields: dict[str, Any] = {}
     for name in step.out_args:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from uuid import UUID
 
 from connectors.base import OutcomeKind
-from executions import statements
-from executions.engine import decide
+from executions import phases, statements
+from executions.engine import decide, questions
 from executions.engine.decisions import Decision, Kind, Result
 from executions.engine.outputs import OutputInvalid
 from executions.engine.statuses import StepStatus
+from executions.engine.variables import Scopes
 from executions.facts import StoredFacts
-from executions.performed import Performed
+from executions.performed import Performed, engine_failure
 from executions.rules import rules_of
 from executions.services.answers import Answered, answered_by_script
 from executions.services.applying import carry_out
+from executions.services.asking import open_request
 from executions.services.claiming import Work, claim_in, claimed_before
 from executions.services.following import Ending, ending_of
 from executions.services.in_doubt import until_committed
@@ -22,6 +24,7 @@ from executions.services.outputs import values_of
 from executions.services.reviewing import open_review
 from executions.services.stopping import finish_stop, stop_step_runs
 from executions.turn import Turn, turn_of
+from playbooks.cacao.types import Command
 
 
 def record_outcome(*, work: Work, performed: Performed, carry_on: bool) -> Work | None:
@@ -80,8 +83,11 @@ def _settle(turn: Turn, work: Work, performed: Performed) -> list[Decision]:
         return []
     if run.kind == Kind.CONTROL and outcome.kind == OutcomeKind.COMPLETED:
         return _engine_goes_on(turn, work)
-    if work.step.question is not None and outcome.kind == OutcomeKind.COMPLETED:
+    if outcome.kind == OutcomeKind.COMPLETED and (work.step.question is not None or outcome.answers):
         return _settle_scripted_answer(turn, work, performed)
+    asked = phases.person_next(work.step, run.note)
+    if outcome.kind == OutcomeKind.WAITING and asked is not None:
+        return _ask_person(turn, work, asked)
     if outcome.kind == OutcomeKind.WAITING:
         statements.write_outcome(run, status="waiting", effect="none", counts=False)
         turn.event("step.waiting", run.id, step=run.step_id, scope=run.scope_path)
@@ -126,17 +132,50 @@ def _settle_completed(turn: Turn, work: Work, performed: Performed) -> list[Deci
     effect = "none" if performed.effect_class in ("", "read") else "applied"
     stored = {"output": outcome.output, "stderr": outcome.stderr, "exit_code": outcome.exit_code}
     stored["status"] = outcome.status
+    if work.execution.script is None and not phases.is_last(work.step, run.note):
+        return _next_phase(turn, work, performed, effect=effect, stored=stored)
     try:
         written = values_of(work, outcome)
     except OutputInvalid as error:
         ending = Ending(StepStatus.FAILED, "output_invalid", str(error), effect)
         return _settle_otherwise(turn, work, performed, ending)
-    note: dict[str, object] = {"values": dict(written.values)}
+    values = {**run.note.get(phases.ANSWERS, {}), **written.values}
+    note: dict[str, object] = {"values": values}
     if written.missing:
         note["output_missing"] = list(written.missing)
     statements.write_outcome(run, status="completed", effect=effect, result=stored, note=note | _report(performed))
     turn.event("step.completed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
-    return _after(turn, work, Result(StepStatus.COMPLETED, values=written.values))
+    return _after(turn, work, Result(StepStatus.COMPLETED, values=values))
+
+
+def _next_phase(
+    turn: Turn, work: Work, performed: Performed, *, effect: str, stored: dict[str, object]
+) -> list[Decision]:
+    """The machine's commands are done and a person's follows: the step run is claimed once more for it."""
+    run = work.run
+    done = phases.phase(work.step, run.note).stop
+    note = {phases.DONE: done} | _report(performed)
+    statements.write_outcome(
+        run, status="pending", effect=effect, result=stored, counts=False, due_at=turn.now, note=note
+    )
+    turn.event("step.pending", run.id, step=run.step_id, scope=run.scope_path, commands_done=done)
+    turn.wakes_dispatcher = True
+    return []
+
+
+def _ask_person(turn: Turn, work: Work, command: Command) -> list[Decision]:
+    """Put one command of a step to people; their answer leads on to the next command."""
+    run, step = work.run, work.step
+    try:
+        scopes = Scopes(work.workflow, work.facts)
+        text = questions.text_of(step, phases.question_of(command), scopes, work.facts, run.scope_path)
+    except questions.CannotAsk as error:
+        ending = Ending(StepStatus.FAILED, error.reason, str(error), run.effect)
+        return _settle_otherwise(turn, work, engine_failure(error.reason, str(error)), ending)
+    statements.write_outcome(run, status="waiting", effect=run.effect, counts=False)
+    turn.event("step.waiting", run.id, step=run.step_id, scope=run.scope_path)
+    open_request(turn, step, run.scope_path, text=text, command=command)
+    return []
 
 
 def _report(performed: Performed) -> dict[str, object]:
