@@ -7,6 +7,8 @@ outstanding, so a full queue is never doubled (ruling 34, I21).
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -30,22 +32,27 @@ SELECT s.id
    FOR UPDATE OF s SKIP LOCKED
 """
 
-# As PICK, for what was published and not claimed: 3 s, doubled with every publication, at most 60 s.
+# As PICK, for what was published and not claimed: 3 s, doubled with every publication, at most 60 s. The exponent has
+# an end, because an interval has one.
 STALE = """
 SELECT s.id
   FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
    AND s.published_at < clock_timestamp()
-       - LEAST(interval '60 s', interval '3 s' * (2 ^ GREATEST(s.publications - 1, 0)))
+       - LEAST(interval '60 s', interval '3 s' * (2 ^ LEAST(GREATEST(s.publications - 1, 0), 5)))
    AND e.held_at IS NULL AND e.stop_as = ''
  ORDER BY (s.lost_attempts > 0) DESC, s.published_at
  LIMIT %s
    FOR UPDATE OF s SKIP LOCKED
 """
 
+# What is held or stops cannot be claimed: it takes no room in the window.
 OUTSTANDING = """
-SELECT count(*) FROM executions_steprun
- WHERE status IN ('pending', 'retrying') AND due_at <= clock_timestamp() AND published_at IS NOT NULL
+SELECT count(*),
+       count(*) FILTER (WHERE s.published_at < clock_timestamp() - interval '3 s')
+  FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+ WHERE s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp() AND s.published_at IS NOT NULL
+   AND e.held_at IS NULL AND e.stop_as = ''
 """
 
 # Ruling 35: a publication counts towards "undeliverable" only while a live worker was claiming.
@@ -55,6 +62,13 @@ UPDATE executions_steprun
  WHERE id = ANY(%s)
 """
 
+# What could not be published waits for publication still.
+UNMARK = """
+UPDATE executions_steprun
+   SET published_at = NULL, publications = GREATEST(publications - 1, 0)
+ WHERE id = ANY(%s) AND status IN ('pending', 'retrying')
+"""
+
 SLOTS = """
 SELECT COALESCE(sum(slots), 0) FROM executions_node
  WHERE role = 'work' AND seen_at > clock_timestamp() - interval '15 s'
@@ -62,29 +76,32 @@ SELECT COALESCE(sum(slots), 0) FROM executions_node
 
 
 def dispatch_due() -> int:
-    """Publish what is due as far as the window has room; return how many nudges were published."""
+    """Publish what is due as far as the window has room; return how many nudges were published.
+
+    The broker is asked and told while no row is locked, so a broker that hangs holds up nobody else.
+    """
+    slots = int(_row(SLOTS)[0])
+    outstanding, stale = _row(OUTSTANDING)
+    window = NUDGES_A_SLOT * max(slots, 1)
+    missing = outstanding - _queue_length() if stale else 0
     with transaction.atomic():
-        slots = _number(SLOTS)
-        window = NUDGES_A_SLOT * max(slots, 1)
-        outstanding = _number(OUTSTANDING)
-        room = window - outstanding
-        picked = _ids(PICK, room) if room > 0 else []
-        if outstanding and _queue_length() < outstanding:
-            picked += _ids(STALE, window)
+        picked = _ids(PICK, window - outstanding)
+        picked += _ids(STALE, min(missing, window))
         if picked:
             with connection.cursor() as cursor:
                 cursor.execute(MARK, (slots > 0, picked))
-    if picked:
-        _publish(picked)
-    return len(picked)
+    return _publish(picked) if picked else 0
 
 
-def _publish(picked: list[UUID]) -> None:
+def _publish(picked: list[UUID]) -> int:
     try:
         queue.publish(picked)
     except OperationalError:
-        # The rows say published; they are published again by age once the broker is back.
         log.warning("dispatch.broker_away", extra={"nudges": len(picked)})
+        with connection.cursor() as cursor:
+            cursor.execute(UNMARK, (picked,))
+        return 0
+    return len(picked)
 
 
 def _queue_length() -> int:
@@ -94,13 +111,16 @@ def _queue_length() -> int:
         return 1 << 30  # nothing is republished into a broker that does not answer
 
 
-def _number(sql: str) -> int:
+def _row(sql: str) -> Sequence[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        return int(cursor.fetchone()[0])
+        row: Sequence[Any] = cursor.fetchone()
+        return row
 
 
 def _ids(sql: str, limit: int) -> list[UUID]:
+    if limit <= 0:
+        return []
     with connection.cursor() as cursor:
         cursor.execute(sql, (limit,))
         return [row[0] for row in cursor.fetchall()]

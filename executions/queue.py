@@ -30,7 +30,9 @@ def publish(step_runs: Sequence[UUID]) -> None:
 
 
 def waiting() -> int:
-    """How many nudges wait in the broker."""
-    with current_app.connection_for_write() as broker:
-        channel: Any = broker.default_channel
-        return int(channel.queue_declare(settings.CELERY_TASK_DEFAULT_QUEUE).message_count)
+    """How many nudges wait in the broker. Raises kombu's OperationalError while the broker is away."""
+    with current_app.producer_pool.acquire(block=True) as producer:
+        broker: Any = producer.connection
+        with broker._reraise_as_library_errors():
+            channel = broker.default_channel
+            return int(channel.queue_declare(settings.CELERY_TASK_DEFAULT_QUEUE).message_count)

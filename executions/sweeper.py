@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 from channels.layers import get_channel_layer
 from django.db import Error, close_old_connections, connection
@@ -20,43 +21,68 @@ from executions.services.sweeping import sweep_once, sweep_urgent
 log = logging.getLogger(__name__)
 
 PERIOD = 1.0
+#: how long the end waits for what is being published or delivered
+ENDING = 5.0
 
 
 class Sweeper:
-    """Runs until ``stop`` is set. Listens on the channel layer; without it, the period alone moves things on."""
+    """Runs until ``stop`` is set. Listens on the channel layer; without it, the period alone moves things on.
+
+    Sweeping, dispatching and delivering have a thread each: a broker that hangs or a slow receiver of webhooks keeps no
+    lost step run waiting.
+    """
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        self._woken = threading.Event()
+        self._sweep_woken = threading.Event()
+        self._dispatch_woken = threading.Event()
+        self._deliver_woken = threading.Event()
         self.name = f"sweep@{socket.gethostname()}:{os.getpid()}"
 
     def end(self) -> None:
         self.stop.set()
-        self._woken.set()
+        for woken in (self._sweep_woken, self._dispatch_woken, self._deliver_woken):
+            woken.set()
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="wake", daemon=True).start()
-        next_sweep = 0.0
+        others = [
+            threading.Thread(target=self._keep, args=args, name=name, daemon=True)
+            for name, args in (
+                ("dispatch", (self._dispatch_woken, dispatch_due, dispatch_due)),
+                ("deliver", (self._deliver_woken, delivering.deliver_due, delivering.deliver_due)),
+            )
+        ]
+        for thread in others:
+            thread.start()
+        self._keep(self._sweep_woken, self._sweep, sweep_urgent)
+        for thread in others:
+            thread.join(ENDING)
+
+    def _keep(self, woken: threading.Event, regular: Callable[[], object], urgent: Callable[[], object]) -> None:
+        """Do ``regular`` once a period and ``urgent`` when woken, until the end, whatever goes wrong."""
+        next_at = 0.0
         while not self.stop.is_set():
-            self._woken.wait(max(next_sweep - time.monotonic(), 0))
-            self._woken.clear()
-            close_old_connections()
+            woken.wait(max(next_at - time.monotonic(), 0))
+            woken.clear()
             try:
-                if time.monotonic() >= next_sweep:
-                    next_sweep = time.monotonic() + PERIOD
-                    self._sweep()
+                close_old_connections()
+                if time.monotonic() >= next_at:
+                    next_at = time.monotonic() + PERIOD
+                    regular()
                 else:
-                    sweep_urgent()
-                    dispatch_due()
+                    urgent()
             except Error:
                 log.warning("sweep.database_away", exc_info=True)
                 connection.close()
+            except Exception:
+                log.exception("sweep.broken")
+        connection.close()
 
     def _sweep(self) -> None:
         nodes.beat(self.name, role="sweep", slots=0)
-        sweep_once()
-        dispatch_due()
-        delivering.deliver_due()
+        if sweep_once():
+            self._dispatch_woken.set()
 
     def _listen(self) -> None:
         asyncio.run(self._listen_forever())
@@ -77,4 +103,5 @@ class Sweeper:
         await layer.group_add(WAKE_GROUP, channel)
         while not self.stop.is_set():
             await layer.receive(channel)
-            self._woken.set()
+            self._sweep_woken.set()
+            self._dispatch_woken.set()
