@@ -2,3 +2,5 @@
 
 Nothing is imported here: ``config.bootstrap`` runs before any dependency is installed.
 """
+
+VERSION = "0.1.0"

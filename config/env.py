@@ -43,6 +43,14 @@ def flag(name: str, *, default: bool = False, environ: Mapping[str, str] = os.en
     return word in TRUE
 
 
+def choice(name: str, default: str, among: tuple[str, ...], *, environ: Mapping[str, str] = os.environ) -> str:
+    """Return one of the words in ``among``, which are upper case; the environment may give any case."""
+    word = text(name, default, environ=environ).upper()
+    if word not in among:
+        raise Refused(name, f"one of {', '.join(among)}")
+    return word
+
+
 def integer(
     name: str,
     default: int,

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from config import addresses, env, home, keys
+from config import VERSION, addresses, env, home, keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -259,7 +259,7 @@ SALLYPORT_TRUSTED_PROXIES = [str(network) for network in env.cidr_list("TRUSTED_
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sallyport",
     "DESCRIPTION": "Playbooks that run: several API families over one store.",
-    "VERSION": (BASE_DIR / "VERSION").read_text().strip() if (BASE_DIR / "VERSION").exists() else "0.1.0",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -272,13 +272,14 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs -----------------------------------------------------------------------------------------------------
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "config.logs.OneLine"}},
     "filters": {"not_probes": {"()": "config.logs.NotProbes"}},
     "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stream"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["stream"], "level": env.choice("LOG_LEVEL", "INFO", LEVELS)},
     "loggers": {
         "celery.worker.strategy": {"level": "WARNING"},  # two lines a doorbell say nothing that the events do not
         "celery.app.trace": {"level": "WARNING"},
@@ -288,4 +289,5 @@ LOGGING = {
     },
 }
 
+# libpq asks for this zone as it connects, so that Django need not ask again on every connection.
 os.environ.setdefault("PGTZ", "UTC")

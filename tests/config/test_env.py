@@ -25,6 +25,7 @@ GOOD: list[tuple[Callable[..., Any], dict[str, Any], str, Any]] = [
     (env.cidr_list, {}, "127.0.0.0/8, fd00::/8", (ip_network("127.0.0.0/8"), ip_network("fd00::/8"))),
     (env.cidr_list, {}, "", ()),
     (env.host_ports, {}, "web:8000 [fd00::1]:443", (("web", 8000), ("fd00::1", 443))),
+    (env.choice, {"default": "INFO", "among": ("DEBUG", "INFO")}, "debug", "DEBUG"),
     (env.text, {"default": "x"}, "", "x"),
 ]
 
@@ -45,6 +46,7 @@ BAD: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (env.seconds, {"default": 1, "minimum": 1}, "0.5"),
     (env.cidr_list, {}, "10.0.0.1/8"),
     (env.cidr_list, {}, "localhost"),
+    (env.choice, {"default": "INFO", "among": ("DEBUG", "INFO")}, "verbose"),
     (env.host_ports, {}, "web"),
     (env.host_ports, {}, "web:70000"),
     (env.required, {"expected": "something"}, " "),
