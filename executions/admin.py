@@ -20,6 +20,7 @@ from core.actors import Actor
 from core.errors import DomainError
 from executions import services
 from executions.models import Attempt, Event, Execution, Node, OutboxMessage, Review, StepRun, WebhookTarget
+from playbooks.selectors import workflow_by_id
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -28,18 +29,10 @@ if TYPE_CHECKING:
 else:
     ModelAdmin, TabularInline, TargetForm = admin.ModelAdmin, admin.TabularInline, forms.ModelForm
 
-STATUS_COLOURS = {
-    "completed": "#1b7f3b",
-    "failed": "#ba2121",
-    "timed_out": "#ba2121",
-    "uncertain": "#b35900",
-    "cancelled": "#666666",
-    "skipped": "#666666",
-}
-
 
 def coloured(status: str) -> SafeString:
-    return format_html('<b style="color:{}">{}</b>', STATUS_COLOURS.get(status, "#205067"), status)
+    """Return the status with the class that ``executions/admin.css`` colours."""
+    return format_html('<span class="status status-{}">{}</span>', status, status)
 
 
 def pretty(value: Any) -> SafeString:
@@ -51,11 +44,20 @@ def link_to(row: Any, text: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, text)
 
 
+def name_of(row: StepRun) -> str:
+    """Return the step's name, its id where it has none."""
+    step = workflow_by_id(row.execution.version_id).steps.get(row.step_id)
+    return (step.name if step else "") or row.step_id
+
+
 class ReadOnly(ModelAdmin):
     """An edit here would bypass the engine."""
 
     show_full_result_count = False
     list_per_page = 50
+
+    class Media:
+        css = {"all": ("executions/admin.css",)}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         return False
@@ -88,9 +90,13 @@ class ReadOnlyInline(TabularInline):
 class StepRunInline(ReadOnlyInline):
     model = StepRun
     fk_name = "execution"
-    fields = ("position", "step_id", "step_type", "state", "reason", "fence", "effect", "started_at", "ended_at")
+    fields = ("position", "step", "step_type", "state", "reason", "fence", "effect", "started_at", "ended_at")
     readonly_fields = fields
     ordering = ("position",)
+
+    @admin.display(description="step")
+    def step(self, row: StepRun) -> str:
+        return name_of(row)
 
     @admin.display(description="status")
     def state(self, row: StepRun) -> SafeString:
@@ -106,7 +112,7 @@ class AttemptInline(ReadOnlyInline):
 
 @admin.register(Execution)
 class ExecutionAdmin(ReadOnly):
-    list_display = ("__str__", "playbook", "state", "reason", "failed_steps", "created_at", "ended_at", "tenant")
+    list_display = ("__str__", "state", "playbook", "reason", "created_at", "ended_at", "failed_steps", "tenant")
     list_filter = ("status", "dialect", "created_at", "tenant")
     search_fields = ("=id", "=number", "playbook__name", "playbook__slug", "playbook__cacao_id", "reason")
     list_select_related = ("playbook", "tenant")
@@ -114,8 +120,29 @@ class ExecutionAdmin(ReadOnly):
     ordering = ("-created_at", "id")
     inlines = (StepRunInline,)
     actions = ("cancel", "pause", "resume")
-    exclude = ("inputs", "options", "actor", "start_key", "start_digest")
-    readonly_fields = ("given", "started_by", "events_link")
+    fieldsets = (
+        (None, {"fields": ("playbook", "version_link", "state", "reason", "message", "given", "started_by", "tenant")}),
+        ("Times", {"fields": ("created_at", "started_at", "ended_at", "deadline_at", "events_link")}),
+        (
+            "Hold and stop",
+            {"classes": ("collapse",), "fields": ("held_at", "stop_as", "stop_reason", "stop_requested_at")},
+        ),
+        (
+            "More",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    *("id", "dialect", "failed_steps", "exception_handled"),
+                    *("step_runs_made", "depth", "parent_step_run", "again_of"),
+                ),
+            },
+        ),
+    )
+    readonly_fields = ("id", "version_link", "state", "given", "started_by", "events_link")
+
+    @admin.display(description="version")
+    def version_link(self, row: Execution) -> SafeString:
+        return link_to(row.version, f"{row.version.number}: {row.version.label}")
 
     @admin.display(description="inputs")
     def given(self, row: Execution) -> SafeString:
@@ -159,12 +186,48 @@ class ExecutionAdmin(ReadOnly):
 
 @admin.register(StepRun)
 class StepRunAdmin(ReadOnly):
-    list_display = ("step_id", "execution", "state", "reason", "effect", "fence", "worker", "started_at", "ended_at")
+    list_display = ("step", "execution", "state", "reason", "started_at", "ended_at", "effect", "fence", "worker")
     list_filter = ("status", "effect", "step_type", "kind")
-    search_fields = ("=id", "=execution__id", "step_id", "reason", "worker")
+    search_fields = ("=id", "=execution__id", "=execution__number", "step_id", "reason", "worker")
     list_select_related = ("execution",)
-    ordering = ("-created_at", "position")
+    ordering = ("-created_at", "-position")
     inlines = (AttemptInline,)
+    fieldsets = (
+        (None, {"fields": ("execution", "step", "step_id", "scope_path", "step_type", "state", "reason", "message")}),
+        (None, {"fields": ("outcome", "chosen", "actor")}),
+        ("Times", {"fields": ("created_at", "started_at", "ended_at", "due_at", "deadline_at", "delay")}),
+        (
+            "What is known of the outside world",
+            {"fields": ("effect", "effective_class", "first_intent_at", "class_valid_until", "quarantine_until")},
+        ),
+        (
+            "Delivery",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    *("id", "kind", "position", "fence", "intent_fence", "lease_until", "worker"),
+                    *("published_at", "publications", "lost_attempts", "tries", "noted"),
+                ),
+            },
+        ),
+    )
+    readonly_fields = ("id", "step", "state", "outcome", "chosen", "noted")
+
+    @admin.display(description="step", ordering="step_id")
+    def step(self, row: StepRun) -> str:
+        return name_of(row)
+
+    @admin.display(description="result")
+    def outcome(self, row: StepRun) -> SafeString | str:
+        return pretty(row.result) if row.result else "-"
+
+    @admin.display(description="decision")
+    def chosen(self, row: StepRun) -> SafeString | str:
+        return pretty(row.verdict) if row.verdict else "-"
+
+    @admin.display(description="note")
+    def noted(self, row: StepRun) -> SafeString | str:
+        return pretty(row.note) if row.note else "-"
 
 
 @admin.register(Attempt)
@@ -232,6 +295,7 @@ class ReviewAdmin(ReadOnly):
 
 
 class WebhookTargetForm(TargetForm):
+    url = forms.URLField(assume_scheme="https", max_length=2000)
     new_secret = forms.CharField(
         required=False,
         widget=forms.PasswordInput(render_value=False),

@@ -49,7 +49,7 @@ class TriggerInline(TabularInline):
 class PlaybookAdmin(ModelAdmin):
     """Only what an operator decides can be changed here; content comes by import."""
 
-    list_display = ("name", "slug", "tenant", "dialect", "version_label", "step_count", "is_enabled", "created_at")
+    list_display = ("name", "version_label", "is_enabled", "step_count", "dialect", "created_at", "slug", "tenant")
     list_filter = ("tenant", "dialect", "is_enabled", "is_listed")
     search_fields = ("name", "slug", "description", "cacao_id")
     list_select_related = ("tenant",)
@@ -73,9 +73,7 @@ class PlaybookAdmin(ModelAdmin):
     def enable(self, request: HttpRequest, chosen: Any) -> None:  # noqa: ARG002
         self._set(chosen, enabled=True)
 
-    @admin.action(
-        description="Disable the selected playbooks: they are listed and read, but not run", permissions=["change"]
-    )
+    @admin.action(description="Disable the selected playbooks", permissions=["change"])
     def disable(self, request: HttpRequest, chosen: Any) -> None:  # noqa: ARG002
         self._set(chosen, enabled=False)
 

@@ -1,0 +1,74 @@
+"""Executions in the admin, as a browser gets them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from accounts import services as accounts
+from accounts.models import Tenant
+from core.actors import SYSTEM
+from executions import services
+from executions.models import Execution, StepRun
+from tests.engine.test_decide import act, end, flow
+from tests.flows.driving import drive
+from tests.flows.starting import NOON, Start
+
+
+@pytest.fixture
+def browser(tenant: Tenant) -> Client:
+    user = accounts.create_user(
+        tenant=tenant, email="lead@acme.example", password=None, role="tenant_admin", is_staff=True, now=NOON
+    )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def execution(start: Start) -> Execution:
+    return drive(start(flow(act("a", on_success="end"), end(), first="a"), script={}))
+
+
+@pytest.fixture
+def waiting(start: Start) -> Execution:
+    return start(flow(act("a", on_success="end"), end(), first="a"), script={})
+
+
+def _page(browser: Client, path: str) -> str:
+    answer = browser.get(path)
+    assert answer.status_code == 200, path
+    return str(answer.text)
+
+
+def test_every_page_of_an_execution_opens(browser: Client, execution: Execution) -> None:
+    run = StepRun.objects.filter(execution=execution).order_by("position")[1]
+    for path in (f"execution/{execution.pk}/change/", f"steprun/{run.pk}/change/", "execution/", "steprun/", "event/"):
+        assert f"pexec-{execution.number}" in _page(browser, f"/admin/executions/{path}")
+
+
+def test_the_pages_need_no_inline_style(browser: Client, execution: Execution) -> None:
+    """The policy of our pages lets none through, so whatever it should show would be missing."""
+    for path in ("execution/", f"execution/{execution.pk}/change/", "steprun/"):
+        page = _page(browser, f"/admin/executions/{path}")
+        assert not re.search(r"\sstyle=", page)
+        assert 'class="status status-completed"' in page
+        assert "/static/executions/admin.css" in page
+
+
+def test_an_execution_is_paused_resumed_and_cancelled_by_the_actions(browser: Client, waiting: Execution) -> None:
+    for action, expected in (("pause", "paused"), ("resume", "pending"), ("cancel", "cancelled")):
+        browser.post("/admin/executions/execution/", {"action": action, "_selected_action": [str(waiting.pk)]})
+        waiting.refresh_from_db()
+        assert waiting.status == expected
+
+
+def test_what_cannot_be_done_is_said(browser: Client, waiting: Execution) -> None:
+    services.cancel_execution(execution=waiting, actor=SYSTEM, now=NOON)
+
+    given = {"action": "resume", "_selected_action": [str(waiting.pk)]}
+    answer = browser.post("/admin/executions/execution/", given, follow=True)
+
+    assert "The execution has ended: it is cancelled." in answer.text
