@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from core import strict_json
-from playbooks.cacao import schema, workflows
+from playbooks.cacao import check, schema, workflows
 from playbooks.cacao.definitions import read_definitions
 from playbooks.cacao.findings import Report, as_level
 from playbooks.cacao.markings import check_extensions, check_markings
@@ -34,6 +34,7 @@ class _Read:
     workflow: Workflow | None = None
     metadata: Metadata = field(default_factory=Metadata)
     secrets: Mapping[str, str] | None = None
+    checked: tuple[Finding, ...] = ()  # what the checker says, which refuses nothing
 
 
 def import_document(octets: bytes, *, level: str, catalogue: Catalogue, now: datetime | None = None) -> Imported:
@@ -52,7 +53,7 @@ def import_document(octets: bytes, *, level: str, catalogue: Catalogue, now: dat
         accepted=is_accepted,
         level=level,
         strict=is_accepted and report.is_strict,
-        findings=_ordered(report.findings),
+        findings=_ordered((*report.findings, *read.checked)),
         document=read.document,
         workflow=read.workflow if is_accepted else None,
         playbook_id=read.metadata.id,
@@ -100,7 +101,8 @@ def _read_playbook(
     if now is not None:
         check_signatures(document, reading.report, now)
     schema.check(octets, reading.report, known_keys=frozenset(definitions.odd_keys | document["workflow"].keys()))
-    return _Read(document, workflow, metadata, definitions.secrets)
+    checked = check.check(document, workflow, catalogue) if workflow is not None else []
+    return _Read(document, workflow, metadata, definitions.secrets, tuple(checked))
 
 
 def _ordered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

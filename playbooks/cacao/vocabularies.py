@@ -87,8 +87,12 @@ TLP_MARKINGS: Final[Mapping[str, str]] = MappingProxyType(
 OUTPUT_EXTENSION: Final = "sallyport-output"
 OUTPUT_EXTENSION_ID: Final = "extension-definition--d4cf702b-682c-45dd-adda-829d0d5de258"
 ASSIGNMENT_EXTENSION: Final = "soarca-assignment"
+CHECK_EXTENSION: Final = "sallyport-check"
+CHECK_EXTENSION_ID: Final = "extension-definition--e25df54f-aaeb-4716-b6a6-25297e71b454"
 #: Extensions that are at home here, so nobody has to define them in the document
-KNOWN_EXTENSIONS: Final = frozenset({OUTPUT_EXTENSION_ID, "extension-definition--418ee24c-9cb1-46d9-afa5-309e01aabc7f"})
+KNOWN_EXTENSIONS: Final = frozenset(
+    {OUTPUT_EXTENSION_ID, CHECK_EXTENSION_ID, "extension-definition--418ee24c-9cb1-46d9-afa5-309e01aabc7f"}
+)
 
 #: Names that mean the output of the step that returns them (12.10), and where each is taken from
 RESULT_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(

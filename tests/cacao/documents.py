@@ -58,7 +58,7 @@ def _http(path: str, **more: Any) -> Document:
 
 
 def clean() -> Document:
-    """Return a playbook with every type of step, about which an import has nothing to say."""
+    """Return a playbook with every type of step, about which neither import nor checker has anything to say."""
     return {
         "type": "playbook",
         "spec_version": "cacao-2.0",
@@ -77,6 +77,7 @@ def clean() -> Document:
             "__host__": {"type": "string", "external": True},
             "__count__": {"type": "integer", "value": "2"},
             "__fixed__": {"type": "string", "value": "always", "constant": True},
+            "__password__": {"type": "string", "external": True},
         },
         "workflow_start": START,
         "workflow_exception": END,
@@ -92,7 +93,7 @@ def clean() -> Document:
             },
             PARALLEL: {"type": "parallel", "next_steps": [LEFT, RIGHT], "on_completion": IF},
             LEFT: _http(
-                "/left?host=__host__:value",
+                "/left?host=__host__:value&own=__own__:value",
                 on_completion=LEFT_END,
                 step_variables={"__own__": {"type": "string", "value": "x"}},
                 out_args=["__own__"],
@@ -122,7 +123,7 @@ def clean() -> Document:
                 "on_completion": SWITCH,
             },
             BODY: _http(
-                "/count",
+                "/count?kind=__fixed__:value",
                 on_completion=BODY_END,
                 step_extensions={
                     MAPPING: {"type": "sallyport-output", "outputs": {"__count__": {"pointer": "/data/count"}}}
@@ -147,7 +148,13 @@ def clean() -> Document:
                 "address": {"url": ["https://inventory.example.org/"]},
                 "authentication_info": LOGON,
             },
-            SHELL: {"type": "ssh", "name": "Runner", "address": {"ipv4": ["192.0.2.7"]}, "port": "22"},
+            SHELL: {
+                "type": "ssh",
+                "name": "Runner",
+                "address": {"ipv4": ["192.0.2.7"]},
+                "port": "22",
+                "authentication_info": LOGON,
+            },
             PERSON: {"type": "individual", "name": "Analyst", "contact": {"email": {"work": "analyst@example.org"}}},
         },
         "target_definitions": {
@@ -155,7 +162,7 @@ def clean() -> Document:
             SHELL: {"type": "ssh", "name": "Host", "address": {"ipv6": ["2001:db8::7"]}},
         },
         "authentication_info_definitions": {
-            LOGON: {"type": "http-basic", "user_id": "scanner", "password": "correct horse"},
+            LOGON: {"type": "http-basic", "user_id": "scanner", "password": "__password__:value"},
         },
     }
 

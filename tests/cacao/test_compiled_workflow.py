@@ -64,7 +64,7 @@ def test_a_clean_playbook_is_compiled_as_it_is_written() -> None:
 
 
 def test_literal_secrets_are_handed_out_apart_and_never_compiled() -> None:
-    result = imported(clean())
+    result = imported(changed(put("authentication_info_definitions", LOGON, "password", "correct horse")))
 
     assert result.workflow is not None
     assert result.secrets == {f"/authentication_info_definitions/{LOGON}/password": "correct horse"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core import strict_json
-from playbooks.cacao import schema, stored
+from playbooks.cacao import check, schema, stored
 from playbooks.cacao.findings import RELAXED
 from playbooks.cacao.importing import import_document
 from playbooks.cacao.types import Imported, Severity
@@ -84,7 +84,7 @@ def test_a_compiled_playbook_is_stored_and_read_back_unchanged(name: str, expect
     "name", [f"../own/{path.name}" for path in sorted(FOLDER.glob("own/*.json")) if "trace" not in path.name]
 )
 def test_our_own_playbooks_have_no_findings_of_the_import(name: str) -> None:
-    assert _import(name, "strict").findings == ()
+    assert [finding for finding in _import(name, "strict").findings if finding.code not in check.CODES] == []
 
 
 def test_the_command_types_of_the_catalogue_are_those_of_the_vocabulary() -> None:
