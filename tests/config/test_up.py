@@ -47,12 +47,20 @@ class Up:
     def said(self) -> str:
         return self.log.read_text()
 
+    def told(self) -> str:
+        """Return everything there is to understand a failure: what it printed, the ends of its logs, the queue."""
+        logs = [f"== {path.name}\n{path.read_text(errors='replace')[-2000:]}" for path in (self.home / "log").iterdir()]
+        queue = subprocess.run(
+            [sys.executable, "manage.py", "status"], cwd=ROOT, env=self.environ(), capture_output=True, text=True
+        )
+        return "\n".join([self.said(), *logs, queue.stdout, queue.stderr])
+
     def wait_for(self, text: str, within: float = READY_WITHIN) -> None:
         deadline = time.monotonic() + within
         while text not in self.said():
             assert self.process is not None
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
+            assert self.process.poll() is None, self.told()
+            assert time.monotonic() < deadline, self.told()
             time.sleep(0.05)
 
     def stop(self, number: int = signal.SIGINT) -> int:
