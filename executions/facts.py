@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from executions import statements
-from executions.engine.facts import ScopeFact
+from executions.engine.facts import ROOT, ScopeFact
 from executions.rows import ExecutionRow, scope_id
+from executions.statements import StepOutput
 
 
 class StoredFacts:
@@ -17,7 +18,7 @@ class StoredFacts:
     def __init__(self, execution: ExecutionRow) -> None:
         self.execution = execution
         self._scopes: dict[str, ScopeFact] = {}
-        self._context: dict[str, Any] | None = None
+        self._outputs: list[StepOutput] | None = None
 
     def in_turn(self, execution: ExecutionRow) -> StoredFacts:
         """The same scopes for a later turn; what other steps put out is read anew."""
@@ -38,8 +39,23 @@ class StoredFacts:
         return statements.branches(self.execution.id, opener, parent)
 
     def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:  # noqa: ARG002 (the engine's port)
-        """The trigger's object, parameters, inputs and asset as stored at the start, and the steps so far."""
-        if self._context is None:
-            steps, previous = statements.step_outputs(self.execution.id)
-            self._context = {**self.execution.inputs, "steps": steps, "previous_step": previous}
-        return self._context
+        """The trigger's object, parameters, inputs and asset as stored at the start, and the steps so far.
+
+        ``previous_step`` is the last one that ended in this branch or around it, so that it does not depend on what
+        the other branches of a parallel have come to.
+        """
+        if self._outputs is None:
+            self._outputs = statements.step_outputs(self.execution.id)
+        around = _around(path)
+        before = [visit.told for visit in self._outputs if visit.is_over and visit.scope_path in around]
+        return {
+            **self.execution.inputs,
+            "steps": {visit.step_id: visit.told for visit in self._outputs},
+            "previous_step": before[-1] if before else None,
+        }
+
+
+def _around(path: str) -> set[str]:
+    """A scope's path and those of the scopes around it; the separators are escaped in names."""
+    parts = path.split("/")
+    return {ROOT} | {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +29,9 @@ def read_json(value: Any) -> Any:
 
 
 def storable(value: Any) -> Any:
-    """Return ``value`` without U+0000 and lone surrogates, which PostgreSQL cannot hold in text or jsonb."""
+    """Return ``value`` as PostgreSQL can hold it: no U+0000 and no lone surrogate in a text, no infinite number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, str):
         return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, Mapping):

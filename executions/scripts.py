@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from executions.models import StepRun
+from executions.models import Attempt, StepRun
 from executions.services.claiming import Work
 from playbooks.cacao.types import QuestionKind
 
@@ -32,8 +32,7 @@ def _visits_before(work: Work) -> int:
 
 
 def _times_asked(work: Work) -> int:
-    """A loop asks at each evaluation: its attempts so far, and those of earlier visits of the same step."""
-    earlier = StepRun.objects.filter(
-        execution_id=work.run.execution_id, step_id=work.run.step_id, position__lt=work.run.position
-    )
-    return sum(earlier.values_list("fence", flat=True)) + work.run.fence - 1
+    """How often this question was answered so far, in the whole execution: a loop asks at each evaluation."""
+    return Attempt.objects.filter(
+        step_run__execution_id=work.run.execution_id, step_run__step_id=work.run.step_id, outcome="completed"
+    ).count()

@@ -7,6 +7,7 @@ the invariant it keeps. Moves written here are checked against ``engine.statuses
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -456,25 +457,41 @@ def has_live_step_runs(execution_id: UUID) -> bool:
 
 # Index step_run_order (execution, position).
 STEP_OUTPUTS = """
-SELECT step_id, status, result FROM executions_steprun
- WHERE execution_id = %s AND kind <> 'control'
-   AND (ended_at IS NOT NULL OR status IN ('running', 'waiting'))
- ORDER BY ended_at NULLS FIRST, position
+SELECT step_id, scope_path, step_type, status, result FROM executions_steprun
+ WHERE execution_id = %s AND step_type NOT IN ('start', 'end') AND status NOT IN ('pending', 'cancelled')
+ ORDER BY position
 """
 
 _TOLD = {"timed_out": "failed", "uncertain": "waiting", "retrying": "running"}
 
 
-def step_outputs(execution_id: UUID) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return step id -> {"status", "output"} for S4E templates, and the same of the step that ended last."""
-    steps: dict[str, Any] = {}
-    previous: dict[str, Any] | None = None
-    for step_id, status, result in _all(STEP_OUTPUTS, (execution_id,)):
-        told = {"status": _TOLD.get(status, status), "output": (read_json(result) or {}).get("output")}
-        steps[step_id] = told
-        if status in ("completed", "failed", "timed_out"):
-            previous = told
-    return steps, previous
+@dataclass(frozen=True)
+class StepOutput:
+    """What an S4E template may read of one visit: ``told`` is {"status", "output"}."""
+
+    step_id: str
+    scope_path: str
+    is_over: bool
+    told: dict[str, Any]
+
+
+def step_outputs(execution_id: UUID) -> list[StepOutput]:
+    """Return what the steps so far put out, in the order in which they were opened."""
+    return [
+        StepOutput(
+            step_id,
+            scope_path,
+            status in ("completed", "failed", "timed_out"),
+            {"status": _told(step_type, status), "output": (read_json(result) or {}).get("output")},
+        )
+        for step_id, scope_path, step_type, status, result in _all(STEP_OUTPUTS, (execution_id,))
+    ]
+
+
+def _told(step_type: str, status: str) -> str:
+    if status == "waiting" and step_type in ("if-condition", "switch-condition"):
+        return "completed"  # it has decided; the step is its branch now
+    return _TOLD.get(status, status)
 
 
 # Index on parent_id, down from the branches that are stopped.

@@ -51,7 +51,7 @@ def ending_of(work: Work, performed: Performed, *, now: datetime) -> Ending:
     is_unknown = _is_unknown(work, performed)
     if outcome.code == "no_connection" and work.step.on_missing_connection == "skip":
         why = "The step is skipped, but an earlier try of it may have had its effect." if is_unknown else ""
-        effect = "unknown" if is_unknown else "none"
+        effect = "unknown" if is_unknown else _before(work)
         return Ending(StepStatus.SKIPPED, "no_connection", outcome.message, effect, review=why)
     if outcome.kind == OutcomeKind.EXPIRED:
         why = "The step's time was over while its call was under way." if is_unknown else ""
@@ -59,7 +59,7 @@ def ending_of(work: Work, performed: Performed, *, now: datetime) -> Ending:
             StepStatus.TIMED_OUT,
             "timed_out",
             outcome.message or "the step's deadline passed",
-            "unknown" if is_unknown else "none",
+            "unknown" if is_unknown else _effect(work, performed),
             review=why,
         )
     following = follow_up(_tried(work, performed), chance=random.random())  # noqa: S311 (jitter, no secret)
@@ -95,7 +95,7 @@ def _carried_out(work: Work, performed: Performed, following: Following, *, now:
     if following.next in (Next.RETRY, Next.PROBE):
         wait = max(following.delay, performed.settle if following.next == Next.PROBE else timedelta(0))
         # After a clear "no" there is nothing out there that a later try would have to look for.
-        effect = "intended" if is_unknown or _did_something(performed) else "none"
+        effect = "intended" if is_unknown or _did_something(performed) else _before(work)
         return Ending(StepStatus.RETRYING, _reason(outcome), _message(outcome), effect, due_at=now + wait)
     if following.next == Next.REVIEW:
         is_fail = work.step.on_unknown == "fail"
@@ -110,7 +110,7 @@ def _carried_out(work: Work, performed: Performed, following: Following, *, now:
         StepStatus.FAILED,
         _reason(outcome),
         _message(outcome),
-        "unknown" if is_unknown else _effect(outcome, performed),
+        "unknown" if is_unknown else _effect(work, performed),
         review="The step failed, and its effect may have taken place all the same." if is_unknown else "",
     )
 
@@ -139,9 +139,15 @@ def _did_something(performed: Performed) -> bool:
     return any(call["outcome"] == done and call["effect_class"] != "read" for call in performed.calls)
 
 
-def _effect(outcome: Outcome, performed: Performed) -> str:
+def _effect(work: Work, performed: Performed) -> str:
+    outcome = performed.outcome
     ran = outcome.sent and outcome.exit_code is not None and performed.effect_class not in ("", "read")
-    return "applied" if ran or _did_something(performed) else "none"
+    return "applied" if ran or _did_something(performed) else _before(work)
+
+
+def _before(work: Work) -> str:
+    """What earlier commands of a step in phases have done."""
+    return "applied" if work.run.effect == "applied" else "none"
 
 
 def _reason(outcome: Outcome) -> str:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from connectors.base import Outcome
 from executions.engine import outputs
+from executions.engine.facts import Facts
 from executions.engine.outputs import Written
 from executions.engine.variables import Scopes
 from executions.services.claiming import Work
-from playbooks.cacao.types import Value, Variable
+from playbooks.cacao.types import Step, Value, Variable, Workflow
 
 
 def values_of(work: Work, outcome: Outcome) -> Written:
     """Return the variables to write. Raises OutputInvalid; then nothing is written (D26)."""
-    step = work.step
+    return written_by(work.workflow, work.facts, work.step, work.run.scope_path, outcome)
+
+
+def written_by(workflow: Workflow, facts: Facts, step: Step, scope: str, outcome: Outcome) -> Written:
+    """Return what ``outcome`` writes at a step in a scope. Raises OutputInvalid."""
     if not step.out_args and not step.outputs:
         return Written({}, ())
-    scopes = Scopes(work.workflow, work.facts)
+    scopes = Scopes(workflow, facts)
 
     def lookup(name: str) -> tuple[Variable, Value] | None:
-        return scopes.read(name, work.run.scope_path, step)
+        return scopes.read(name, scope, step)
 
     return outputs.variables_from(
         step,

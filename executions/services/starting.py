@@ -20,6 +20,7 @@ from executions.engine.facts import ROOT, ScopeFact
 from executions.engine.starting import VariablesRefused, values_at_start
 from executions.facts import StoredFacts
 from executions.models import Execution, StepRun
+from executions.rows import storable
 from executions.rules import rules_of
 from executions.services.applying import carry_out
 from executions.turn import Turn
@@ -164,7 +165,7 @@ def _insert(
         version=version,
         playbook_id=version.playbook_id,
         dialect=version.dialect,
-        inputs=inputs,
+        inputs=storable(inputs),
         options=options,
         actor={"kind": actor.kind.value, "id": actor.id, "name": actor.name, "person": str(actor.person or "")},
         start_key=start_key,
