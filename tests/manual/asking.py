@@ -48,7 +48,7 @@ def waiting_step(tenant: Tenant, step_id: str = STEP) -> StepRun:
     )  # fmt: skip
     version = PlaybookVersion.objects.create(
         playbook=playbook, tenant=tenant, number=1, label="1", dialect="cacao", document=b"{}", jcs_digest="",
-        workflow={}, modified_at=NOON, created_at=NOON,
+        workflow="{}", modified_at=NOON, created_at=NOON,
     )  # fmt: skip
     execution = Execution.objects.create(
         tenant=tenant, version=version, playbook=playbook, status="paused", created_at=NOON, started_at=NOON
