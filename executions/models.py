@@ -88,6 +88,9 @@ class Execution(UUIDModel):
                 condition=models.Q(status__in=("pending", "running", "paused")),
                 name="execution_live_deadline",
             ),
+            models.Index(
+                fields=("created_at",), condition=models.Q(start_key__isnull=False), name="execution_start_keys"
+            ),
         )
 
     def __str__(self) -> str:

@@ -17,10 +17,12 @@ from executions import delivering, nodes
 from executions.dispatching import dispatch_due
 from executions.events import WAKE_GROUP
 from executions.services.sweeping import sweep_once, sweep_urgent
+from executions.services.tidying import forget_start_keys
 
 log = logging.getLogger(__name__)
 
 PERIOD = 1.0
+TIDYING = 60.0
 #: how long the end waits for what is being published or delivered
 ENDING = 5.0
 
@@ -37,6 +39,7 @@ class Sweeper:
         self._sweep_woken = threading.Event()
         self._dispatch_woken = threading.Event()
         self._deliver_woken = threading.Event()
+        self._next_tidying = 0.0
         self.name = f"sweep@{socket.gethostname()}:{os.getpid()}"
 
     def end(self) -> None:
@@ -50,7 +53,7 @@ class Sweeper:
             threading.Thread(target=self._keep, args=args, name=name, daemon=True)
             for name, args in (
                 ("dispatch", (self._dispatch_woken, dispatch_due, dispatch_due)),
-                ("deliver", (self._deliver_woken, delivering.deliver_due, delivering.deliver_due)),
+                ("deliver", (self._deliver_woken, self._deliver, delivering.deliver_due)),
             )
         ]
         for thread in others:
@@ -83,6 +86,12 @@ class Sweeper:
         nodes.beat(self.name, role="sweep", slots=0)
         if sweep_once():
             self._dispatch_woken.set()
+
+    def _deliver(self) -> None:
+        delivering.deliver_due()
+        if time.monotonic() >= self._next_tidying:
+            self._next_tidying = time.monotonic() + TIDYING
+            forget_start_keys()
 
     def _listen(self) -> None:
         asyncio.run(self._listen_forever())
