@@ -77,7 +77,9 @@ def _has_address(place: AgentTarget) -> bool:
 
 
 def _is_bound(model: Model, place: AgentTarget) -> bool:
-    return place.name in model.catalogue.connections
+    """Return whether a connection has the place's name; where nobody knows, what has no address counts as bound."""
+    known = model.catalogue.connections
+    return not _has_address(place) if known is None else place.name in known
 
 
 def _check_logon(model: Model, step: Step, command: Command, at: str) -> None:

@@ -229,8 +229,8 @@ class Catalogue:
     playbooks: frozenset[str] = frozenset()
     #: stored playbook id -> ids of the playbooks it starts, for playbook-recursion
     children: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    #: names of the tenant's connections
-    connections: frozenset[str] = frozenset()
+    #: names of the tenant's connections; None: of no tenant in particular, so nobody knows
+    connections: frozenset[str] | None = frozenset()
 
 
 class Severity(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -79,4 +80,68 @@ def test_shipped_cacao_playbooks_are_strictly_right(path: Path) -> None:
     code, printed = check(path, "--level", "strict", "--json")
 
     assert code == 0
-    assert [finding for finding in json.loads(printed)["findings"] if finding["severity"] != "note"] == []
+    told = [finding for finding in json.loads(printed)["findings"] if not finding.get("suppressed")]
+    assert [finding for finding in told if finding["severity"] != "note"] == []
+
+
+def test_findings_are_grouped_by_severity_and_say_step_place_and_what_would_be_right(file: Any) -> None:
+    document = small()
+    document["workflow"]["end--00000000-0000-4000-8000-0000000000fe"] = {"type": "end", "name": "Nowhere"}
+    document["labels"] = []
+    code, printed = check(file(document))
+    lines = printed.splitlines()
+
+    assert code == 0
+    assert lines.index("2 warnings") < next(n for n, line in enumerate(lines) if "step-unreachable" in line)
+    assert "/workflow/end--00000000-0000-4000-8000-0000000000fe  (Nowhere)" in printed
+    assert "leave it out" in printed
+    assert "Lenient reading: as absent." in printed
+    assert lines[-1].endswith("0 errors, 2 warnings, 0 notes")
+
+
+def test_what_many_places_have_in_common_is_said_once(file: Any) -> None:
+    document = small()
+    for number in range(3):
+        document["workflow"][f"end--00000000-0000-4000-8000-0000000000e{number}"] = {"type": "end"}
+    _, printed = check(file(document))
+
+    assert printed.count("No path from the start leads to this step") == 1
+    assert printed.count("/workflow/end--00000000-0000-4000-8000-0000000000e") == 3
+
+
+def test_silenced_findings_are_listed_last_and_not_counted(file: Any) -> None:
+    silence = {"x": {"type": "sallyport-check", "ignore": ["step-unreachable"]}}
+    document = small(playbook_extensions=silence)
+    document["workflow"]["end--00000000-0000-4000-8000-0000000000fe"] = {"type": "end"}
+    _, printed = check(file(document))
+
+    assert "1 silenced" in printed.splitlines()
+    assert printed.index("1 silenced") < printed.index("step-unreachable")
+    assert printed.splitlines()[-1].endswith("1 silenced")
+
+
+def test_secrets_of_the_document_are_not_printed(file: Any) -> None:
+    document = small()
+    document["playbook_variables"] = {"__api_token__": {"type": "string", "value": "tiger-lily-7"}}
+    for arguments in ((), ("--json",)):
+        _, printed = check(file(document), *arguments)
+        assert "secret-in-document" in printed
+        assert "tiger-lily-7" not in printed
+
+
+def test_what_a_file_holds_does_not_steer_the_terminal(file: Any) -> None:
+    document = small()
+    document["workflow"]["end--\u001b[2J\u202e"] = {"type": "end", "name": "a\u001b]0;b\u0007\nc"}
+    _, printed = check(file(document))
+
+    assert "step-unreachable" in printed
+    assert not {"\u001b", "\u202e", "\u0007"} & set(printed)
+
+
+def test_the_help_tells_of_exit_codes_and_levels() -> None:
+    out = StringIO()
+    with redirect_stdout(out), pytest.raises(SystemExit):
+        call_command("check_playbook", "--help")
+
+    assert "Exits with 0" in " ".join(out.getvalue().split())
+    assert "strict" in out.getvalue()
