@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from executions.engine import decide
@@ -20,7 +20,7 @@ from executions.engine.decisions import (
     ScopeOpened,
     Stopped,
 )
-from executions.engine.facts import ROOT, ScopeFact
+from executions.engine.facts import ROOT, ScopeFact, ScopeStatus
 from executions.engine.starting import values_at_start
 from executions.engine.statuses import FINAL_STEP, STEP_BEGINNINGS, STEP_MOVES, StepStatus
 from executions.engine.variables import public
@@ -60,7 +60,7 @@ class Simulation:
         self.moves: list[tuple[StepStatus | None, StepStatus]] = []
         self.ended: Ended | None = None
         self.visits: dict[str, int] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.asked: set[tuple[str, str]] = set()
 
     # -- facts
 
@@ -85,7 +85,7 @@ class Simulation:
                 case Moved():
                     self._move((decision.step, decision.scope), decision.to, decision.reason)
                 case Asked():
-                    self.asked.append((decision.step, decision.scope))
+                    self.asked.add((decision.step, decision.scope))
                 case Stopped(scopes):
                     self._stop(scopes)
                 case Ended():
@@ -98,6 +98,8 @@ class Simulation:
         assert decision.status in STEP_BEGINNINGS
         self.runs[key] = Run(decision.step, decision.scope, decision.kind, decision.status, decision.reason)
         self.order.append(key)
+        if decision.question is not None:
+            self.asked.add(key)
         self.moves.append((None, decision.status))
 
     def _move(self, key: tuple[str, str], to: StepStatus, reason: str = "") -> None:
@@ -109,9 +111,13 @@ class Simulation:
         run.status, run.reason = to, reason
 
     def _stop(self, scopes: Sequence[str]) -> None:
+        below = {path for path in self.scopes if any(path == s or path.startswith(f"{s}/") for s in scopes)}
         for key, run in self.runs.items():
-            if run.status not in FINAL_STEP and run.scope.startswith(tuple(scopes)):
+            if run.status not in FINAL_STEP and run.scope in below:
                 self._move(key, StepStatus.CANCELLED)
+        for path in below:
+            if self.scopes[path].status == ScopeStatus.OPEN:
+                self.scopes[path] = replace(self.scopes[path], status=ScopeStatus.STOPPED)
 
     # -- playing
 
@@ -128,25 +134,34 @@ class Simulation:
     def _can_move(self, run: Run) -> bool:
         if run.status == StepStatus.PENDING:
             return True
-        return run.status == StepStatus.WAITING and run.kind in (Kind.REQUEST, Kind.TIMER)
+        return run.status == StepStatus.WAITING and (run.kind == Kind.TIMER or (run.step, run.scope) in self.asked)
 
     def _advance(self, run: Run) -> None:
         step = self.workflow.steps[run.step]
-        key = (run.step, run.scope)
-        made = len(self.runs)
-        if run.kind == Kind.CONTROL:
+        key, made = (run.step, run.scope), len(self.runs)
+        at: dict[str, Any] = {"step": run.step, "scope": run.scope, "made": made}
+        if run.kind == Kind.CONTROL and run.status == StepStatus.PENDING:
             self._move(key, StepStatus.RUNNING)
-            self.carry_out(decide.go_on(self.workflow, self, self.rules, step=run.step, scope=run.scope, made=made))
+            self.carry_out(self.decided(lambda: decide.go_on(self.workflow, self, self.rules, **at)))
             return
         self.visits[run.step] = self.visits.get(run.step, 0) + 1
         result = self.outcome(run.step, self.visits[run.step])
+        self.asked.discard(key)
         if run.status == StepStatus.PENDING:
             self._move(key, StepStatus.RUNNING)
         if not (step.is_opener and result.is_success):
             self._move(key, result.status, result.reason)
-        self.carry_out(
-            decide.after(self.workflow, self, self.rules, step=run.step, scope=run.scope, result=result, made=made)
-        )
+        self.carry_out(self.decided(lambda: decide.after(self.workflow, self, self.rules, result=result, **at)))
+
+    def expire(self, run: Run) -> None:
+        """The deadline of an opener that waits for its branches passes."""
+        self._move((run.step, run.scope), StepStatus.TIMED_OUT, "timed_out")
+        at: dict[str, Any] = {"step": run.step, "scope": run.scope, "made": len(self.runs)}
+        self.carry_out(self.decided(lambda: decide.expire(self.workflow, self, self.rules, **at)))
+
+    def decided(self, decide_now: Callable[[], list[Decision]]) -> list[Decision]:
+        """Decide once; a test may look closer."""
+        return decide_now()
 
     # -- reading
 
