@@ -9,10 +9,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from api.base import Body, FamilyRequest, Response
 from api.idempotency import start_key
-from api.pagination import cut, one_of, page_of, text
+from api.pagination import cut, one_of, page_of
 from api.s4e import ids, outputs, progress, schema, starting
 from api.s4e.dialect import importing, storing
 from api.s4e.errors import FAMILY, S4EView, enveloped
+from api.s4e.filters import filtered
 from api.s4e.inputs import S4EDecisionInput, S4EPlaybookShape, S4ERunInput
 from core.errors import Conflict, NotFound
 from executions.selectors import get_execution
@@ -26,14 +27,13 @@ from executions.services import (
 )
 from manual.selectors import RequestNotFound, find_open
 from manual.services import Answer
-from playbooks.selectors import get_by_slug, latest_version, list_playbooks, search, workflow_by_id
+from playbooks.selectors import get_by_slug, latest_version, list_playbooks, workflow_by_id
 
 if TYPE_CHECKING:
     from executions.models import Execution
 
 #: Who may write connections knows their secrets; such a caller gets documents back exactly (RULINGS 15).
 READS_SECRETS = "connections:write"
-LONGEST_SEARCH = 10_000
 CACAO = "cacao_v2"
 
 
@@ -56,12 +56,7 @@ class Playbooks(S4EView):
     def get(self, request: FamilyRequest) -> Response:
         """List playbooks, the newest first."""
         page = page_of(request)
-        found = list_playbooks(request.tenant).order_by("-created_at", "slug")
-        wanted, tag = text(request, "search", longest=LONGEST_SEARCH), request.query_params.get("tag")
-        if wanted:
-            found = search(found, wanted)
-        if tag is not None:
-            found = found.filter(tags__contains=[tag])
+        found = filtered(list_playbooks(request.tenant).order_by("-created_at", "slug"), request.query_params)
         rows, total = cut(found, page)
         meta = {"total": total, "page": page.number, "per_page": page.size}
         return enveloped([outputs.list_item(row) for row in rows], meta=meta)

@@ -8,7 +8,6 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Tenant
-from connectors.services import save_connection
 from core.actors import Actor, ActorKind
 from executions.models import Execution, StepRun
 from executions.selectors import final_variables
@@ -18,7 +17,8 @@ from manual.services import Answer
 from playbooks.cacao.types import AgentTarget, Command, Step, StepType, Variable, Workflow
 from tests.connectors.servers import Server, echo
 from tests.engine.test_decide import end, flow
-from tests.flows.starting import NOON, Start
+from tests.factories import ConnectionFactory
+from tests.flows.starting import Start
 
 PERSON = Actor(kind=ActorKind.USER, id="u", name="someone", permissions=frozenset({"manual:respond"}))
 
@@ -44,10 +44,7 @@ def _mixed(server: Server) -> Workflow:
 def far_side(tenant: Tenant, settings: Any) -> Any:
     settings.SALLYPORT_ALLOW_NETWORKS = ["127.0.0.0/8"]
     with echo() as server:
-        save_connection(
-            tenant=tenant, kind="http", name="far side", url=server.url, secrets={}, settings={}, keyed=False,
-            allow_networks=(), hosts=(), now=NOON,
-        )  # fmt: skip
+        ConnectionFactory(tenant=tenant, name="far side", url=server.url)
         yield server
 
 

@@ -10,12 +10,12 @@ import pytest
 from redis import Redis
 
 from accounts.models import Tenant
-from connectors.services import save_connection
 from executions.models import Event, Execution, Review, StepRun
 from playbooks.cacao.types import Operation, Step, StepType, Workflow
 from tests.connectors.servers import Server, ledger
+from tests.factories import ConnectionFactory
 from tests.faults.fleet import fleet, wait_until_ended
-from tests.flows.starting import NOON, Start
+from tests.flows.starting import Start
 
 EXECUTIONS, STEPS = 10, 10
 
@@ -44,10 +44,7 @@ def posting(count: int, *, path: str = "/effect/keyed") -> Workflow:
 @pytest.fixture
 def effects(tenant: Tenant) -> Iterator[Server]:
     with ledger() as server:
-        save_connection(
-            tenant=tenant, kind="http", name="ledger", url=server.url, secrets={}, settings={}, keyed=True,
-            allow_networks=("127.0.0.0/8",), hosts=(), now=NOON,
-        )  # fmt: skip
+        ConnectionFactory(tenant=tenant, name="ledger", url=server.url, keyed=True)
         yield server
 
 
@@ -86,10 +83,7 @@ def test_killed_workers_and_an_emptied_broker_lose_nothing_and_double_nothing(
 def test_an_unsafe_call_that_was_cut_short_is_put_to_a_person(start: Start, tenant: Tenant, effects: Server) -> None:
     from tests.connectors.servers import Reply
 
-    save_connection(
-        tenant=tenant, kind="http", name="ledger", url=effects.url, secrets={}, settings={}, keyed=False,
-        allow_networks=("127.0.0.0/8",), hosts=(), now=NOON,
-    )  # fmt: skip
+    ConnectionFactory(tenant=tenant, name="ledger", url=effects.url, keyed=False)
     effects.answers.append(Reply(manner="silent"))
     with fleet(workers=1) as processes:
         execution = start(posting(1, path="/effect/unkeyed"))

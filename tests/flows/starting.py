@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from accounts.models import Tenant
-from accounts.services import create_tenant
 from core.actors import SYSTEM
 from executions.models import Execution
 from executions.services import start_execution
 from playbooks.cacao.types import Workflow
 from playbooks.services import store_dialect
-
-NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+from tests.factories import NOON, TenantFactory
 
 Start = Callable[..., Execution]
 
 
 def make_tenant() -> Tenant:
-    return create_tenant(slug=f"t-{uuid4().hex[:8]}", name="Test tenant", now=NOON)
+    made: Tenant = TenantFactory(slug=f"t-{uuid4().hex[:8]}", name="Test tenant")
+    return made
 
 
 def start_workflow(
