@@ -12,9 +12,10 @@ from accounts.models import Tenant
 from core.actors import SYSTEM
 from executions import services
 from executions.models import Execution, StepRun
+from tests.api import NOON
 from tests.engine.test_decide import act, end, flow
 from tests.flows.driving import drive
-from tests.flows.starting import NOON, Start
+from tests.flows.starting import Start
 
 
 @pytest.fixture
