@@ -42,14 +42,6 @@ def one_of(request: Request, name: str, words: Collection[str]) -> str | None:
     return given
 
 
-def text(request: Request, name: str, *, longest: int = 1_000) -> str | None:
-    """Return a query parameter as it stands, or None when it is not given. Raises Invalid when it is too long."""
-    given = request.query_params.get(name)
-    if given is not None and len(given) > longest:
-        raise _refused(name, f"may have {longest} characters at most")
-    return given
-
-
 def _refused(name: str, message: str) -> Invalid:
     return Invalid(f"{name}: {message}.", fields=[FieldError(name, message)])
 

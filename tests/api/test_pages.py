@@ -48,12 +48,6 @@ def test_a_filter_is_one_of_its_words() -> None:
             pagination.one_of(_request(wrong), "status", {"a", "b"})
 
 
-def test_a_search_text_is_taken_literally_and_has_a_limit() -> None:
-    assert pagination.text(_request("search=%25_'"), "search") == "%_'"
-    with pytest.raises(Invalid):
-        pagination.text(_request(f"search={'x' * 1_001}"), "search")
-
-
 @given(st.lists(st.text(max_size=40), max_size=4))
 def test_a_cursor_gives_back_what_was_written(position: list[str]) -> None:
     assert read_cursor(write_cursor(position, scope=SCOPE), scope=SCOPE) == position
