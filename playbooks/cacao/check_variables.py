@@ -18,6 +18,8 @@ from playbooks.cacao.reading import Reading
 from playbooks.cacao.types import Step, StepType
 from playbooks.cacao.vocabularies import RESULT_VARIABLES
 
+#: the constant that playbook lists show as the version
+_LABEL = ("", "__version__")
 #: Conflicts whose places are looked for; a playbook with more of them has one cause.
 _MAX_CONFLICTS = 200
 
@@ -52,7 +54,7 @@ def _check_unused(model: Model) -> None:
         read |= {("", use.name) for uses in dictionary.values() for use in uses}
     written = model.anywhere(model.written)
     for at, slot in _declared(model):
-        if slot in read or (slot in written and slot[1] in RESULT_VARIABLES):
+        if slot in read or slot == _LABEL or (slot in written and slot[1] in RESULT_VARIABLES):
             continue
         if slot in written:
             message = f"{quoted(slot[1])} is written and never read; leave it out unless it is a result for the caller."

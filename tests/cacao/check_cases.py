@@ -233,6 +233,7 @@ FINE: list[tuple[str, Change]] = [
     ("variable-maybe-unset", both(variable("__x__"), put(W, SWITCH, "switch", "__x__:value"))),
     ("variable-maybe-unset", both(variable("__x__", value=""), shell("id __x__:value"))),
     ("variable-unused", put(W, HIGH, "out_args", ["__level__"])),
+    ("variable-unused", variable("__version__", value="1.2.0", constant=True)),
     ("output-unmapped", put(W, TRUE, "out_args", ["__level__", "__count__"])),
     ("output-unmapped", put(W, RIGHT, "out_args", ["__result__", "__exit_code__"])),
     ("condition-type", condition("__count__:value = '5'")),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +108,13 @@ def test_a_finding_is_in_the_answer_of_an_import_and_refuses_nothing(level: str,
 
 def test_every_code_has_a_fault() -> None:
     assert {code for code, _ in FAULTS} == check.CODES
+
+
+def test_the_page_lists_every_code_with_its_severity() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "checker.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (\w+) \| ", page, re.MULTILINE))
+
+    assert rows == {code: str(severity) for code, severity in SEVERITIES.items()}
 
 
 @pytest.mark.parametrize("given", DESTRUCTIVE, ids=lambda given: given["command"][:30])

@@ -18,7 +18,7 @@ from core import strict_json
 from core.actors import Actor
 from executions.importing import catalogue_of
 from playbooks.cacao.importing import import_document
-from playbooks.cacao.types import Imported, Severity, Workflow
+from playbooks.cacao.types import Finding, Imported, Severity, Workflow
 from playbooks.cards import card_of, shown_steps
 from playbooks.selectors import find_by_cacao_id
 from playbooks.services import as_json, new_cacao_id, refuse, slug_for, store_imported
@@ -74,7 +74,7 @@ def convert(*, tenant: Tenant, octets: bytes, now: datetime) -> Converted:
         return Converted(octets, imported, restored, Shape(tuple(restored.body["steps"])), ())
     workflow = restoring.with_operations(imported.workflow, document, known)
     shape = shape_of(workflow, document)
-    told = [f"{finding.pointer}: {finding.message}" for finding in imported.findings if _is_warning(finding.severity)]
+    told = [f"{finding.pointer}: {finding.message}" for finding in imported.findings if _is_warning(finding)]
     warnings = (
         *shape.warnings,
         *told,
@@ -144,5 +144,5 @@ def cacao_body(document: Mapping[str, Any], workflow: Workflow, shape: Shape) ->
     }
 
 
-def _is_warning(severity: Severity) -> bool:
-    return severity == Severity.WARNING
+def _is_warning(finding: Finding) -> bool:
+    return finding.severity == Severity.WARNING and not finding.suppressed
