@@ -24,7 +24,7 @@ Exit code: 0 if nothing failed, 1 if something did, 2 if DIR cannot be read."""
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="manage.py conformance", description=DESCRIPTION)
-    parser.add_argument("directory", metavar="DIR", type=Path)
+    parser.add_argument("directory", metavar="DIR", type=Path, help="Its form: docs/conformance.md.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object instead of lines.")
     options = parser.parse_args(arguments)
     try:

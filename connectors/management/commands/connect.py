@@ -27,9 +27,9 @@ class Command(BaseCommand):
     help = "Make a connection to an outside system, or update it. What is not given stays as it is."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("kind", choices=CONNECTION_KINDS)
+        parser.add_argument("kind", choices=CONNECTION_KINDS, help="What it speaks to.")
         parser.add_argument("name", help="How playbooks name it.")
-        parser.add_argument("--url", required=True, help="Base address: https://host/path, or ssh://host:port.")
+        parser.add_argument("--url", required=True, help="Base address: https://host/path, ssh://host:port.")
         secret = parser.add_mutually_exclusive_group()
         secret.add_argument("--secret", help="Token, password or private key. Other users may see it while this runs.")
         secret.add_argument("--secret-file", help="File that holds it; '-' reads standard input.")
@@ -43,7 +43,11 @@ class Command(BaseCommand):
         parser.add_argument("--user", help="Name to log on with (ssh, Jira, HTTP basic authentication).")
         parser.add_argument("--host-key", help="ssh: SHA256 fingerprint of the server's key, or a known-hosts line.")
         parser.add_argument(
-            "--set", action="append", default=[], metavar="NAME=VALUE", help="Another setting, as JSON."
+            "--set",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="Another setting; docs/connectors.md has them.",
         )
         parser.add_argument("--allow-network", action="append", metavar="CIDR", help="Private network it may reach.")
         parser.add_argument("--host", action="append", help="Further host that its secret may be sent to.")
