@@ -94,6 +94,9 @@ class StepRunInline(ReadOnlyInline):
     readonly_fields = fields
     ordering = ("position",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("execution")
+
     @admin.display(description="step")
     def step(self, row: StepRun) -> str:
         return name_of(row)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts import services as accounts
 from accounts.models import Tenant
@@ -73,3 +75,18 @@ def test_what_cannot_be_done_is_said(browser: Client, waiting: Execution) -> Non
     answer = browser.post("/admin/executions/execution/", given, follow=True)
 
     assert "The execution has ended: it is cancelled." in answer.text
+
+
+def test_the_page_of_an_execution_asks_no_question_for_each_step(browser: Client, start: Start) -> None:
+    short = drive(start(flow(act("a", on_success="end"), end(), first="a"), script={}))
+    many = [act(f"s{n}", on_success=f"s{n + 1}" if n < 19 else "end") for n in range(20)]
+    long = drive(start(flow(*many, end(), first="s0"), script={}))
+
+    asked = []
+    for execution in (short, long):
+        _page(browser, f"/admin/executions/execution/{execution.pk}/change/")  # the workflow is kept after the first
+        with CaptureQueriesContext(connection) as queries:
+            _page(browser, f"/admin/executions/execution/{execution.pk}/change/")
+        asked.append(len(queries))
+
+    assert asked[0] == asked[1]
