@@ -404,9 +404,11 @@ def insert_events(execution_id: UUID, at: datetime, rows: Sequence[tuple[int, st
     _count(INSERT_EVENTS, (execution_id, at, *columns))
 
 
+# A turn may come after the end, for a late note or a review: why and when it ended stay as they are (I2).
 UPDATE_EXECUTION = """
 UPDATE executions_execution
-   SET status = %s, reason = %s, message = %s, started_at = %s, ended_at = %s, held_at = %s, stop_as = %s,
+   SET status = %s, reason = CASE WHEN ended_at IS NULL THEN %s ELSE reason END, message = %s, started_at = %s,
+       ended_at = COALESCE(ended_at, %s), held_at = %s, stop_as = %s,
        stop_reason = %s, stop_requested_at = COALESCE(stop_requested_at, %s), last_seq = %s, step_runs_made = %s,
        failed_steps = %s, exception_handled = COALESCE(%s, exception_handled)
  WHERE id = %s

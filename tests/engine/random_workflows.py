@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from executions.engine.decisions import Result
 from executions.engine.statuses import StepStatus
@@ -68,7 +69,7 @@ class _Making:
         made = getattr(self, f"make_{kind}")(self.pointers(following), depth)
         return self.add(made).id
 
-    def pointers(self, following: str) -> dict[str, str]:
+    def pointers(self, following: str) -> dict[str, Any]:
         """The ways to go on: always the same step, or another one after a failure, or none after it."""
         match self.random.randrange(4):
             case 0:
@@ -79,41 +80,41 @@ class _Making:
                 return {"on_success": following, "on_failure": following}
         return {"on_success": following}
 
-    def make_act(self, pointers: dict[str, str], depth: int) -> Step:
+    def make_act(self, pointers: dict[str, Any], depth: int) -> Step:
         return Step(
-            id=self.name("act"), type=StepType.ACTION, commands=(Command("bash", text="true"),), **pointers  # type: ignore[arg-type]
+            id=self.name("act"), type=StepType.ACTION, commands=(Command("bash", text="true"),), **pointers
         )  # fmt: skip
 
-    def make_ask(self, pointers: dict[str, str], depth: int) -> Step:
+    def make_ask(self, pointers: dict[str, Any], depth: int) -> Step:
         return Step(
-            id=self.name("ask"), type=StepType.ACTION, question=Question(QuestionKind.INPUT, "?"), **pointers  # type: ignore[arg-type]
+            id=self.name("ask"), type=StepType.ACTION, question=Question(QuestionKind.INPUT, "?"), **pointers
         )  # fmt: skip
 
-    def make_parallel(self, pointers: dict[str, str], depth: int) -> Step:
+    def make_parallel(self, pointers: dict[str, Any], depth: int) -> Step:
         entries = tuple(self.sequence(depth=depth + 1) for _ in range(self.random.randint(2, 3)))
-        return Step(id=self.name("parallel"), type=StepType.PARALLEL, next_steps=entries, **pointers)  # type: ignore[arg-type]
+        return Step(id=self.name("parallel"), type=StepType.PARALLEL, next_steps=entries, **pointers)
 
-    def make_if(self, pointers: dict[str, str], depth: int) -> Step:
+    def make_if(self, pointers: dict[str, Any], depth: int) -> Step:
         on_false = self.sequence(depth=depth + 1) if self.random.random() < 0.5 else None
         return Step(
             id=self.name("if"), type=StepType.IF, on_true=self.sequence(depth=depth + 1), on_false=on_false,
             **self.decided(), **pointers,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
-    def make_while(self, pointers: dict[str, str], depth: int) -> Step:
+    def make_while(self, pointers: dict[str, Any], depth: int) -> Step:
         return Step(
             id=self.name("while"), type=StepType.WHILE, on_true=self.sequence(depth=depth + 1),
             **self.decided(), **pointers,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
-    def make_switch(self, pointers: dict[str, str], depth: int) -> Step:
+    def make_switch(self, pointers: dict[str, Any], depth: int) -> Step:
         keys = self.random.sample(VALUES[1:], 2) + (["default"] if self.random.random() < 0.5 else [])
         cases = {key: self.sequence(depth=depth + 1) for key in keys}
         return Step(
-            id=self.name("switch"), type=StepType.SWITCH, switch=self.random.choice(NAMES), cases=cases, **pointers  # type: ignore[arg-type]
+            id=self.name("switch"), type=StepType.SWITCH, switch=self.random.choice(NAMES), cases=cases, **pointers
         )  # fmt: skip
 
-    def decided(self) -> dict[str, object]:
+    def decided(self) -> dict[str, Any]:
         """What tells which way to go: a variable, or a person."""
         if self.people and self.random.random() < 0.3:
             return {"question": Question(QuestionKind.DECISION, "really?")}

@@ -128,7 +128,7 @@ def test_an_opener_whose_time_is_over_takes_everything_in_it_along(seed: int, or
             runs = [run for run in simulation.runs.values() if simulation._can_move(run)]
         return choose(runs) if runs and simulation.ended is None else _Nothing
 
-    simulation._advance = _unless_nothing(simulation._advance)  # type: ignore[method-assign]
+    simulation._advance = _unless_nothing(simulation._advance)  # type: ignore[assignment, method-assign]
     simulation.play(expiring)
 
     assert simulation.ended is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,13 @@ import pytest
 
 if TYPE_CHECKING:
     from accounts.models import Tenant
+    from tests.connectors.servers import Server
     from tests.flows.starting import Start
 
 
 @pytest.fixture
-def tenant(transactional_db: None) -> Tenant:
+def tenant(db: None) -> Tenant:
+    """In a transaction that is rolled back; what needs commits asks for ``transactional_db``, as ``run_to_end`` does."""
     from tests.flows.starting import make_tenant
 
     return make_tenant()
@@ -26,3 +29,23 @@ def start(tenant: Tenant, settings: Any) -> Start:
 
     settings.SALLYPORT_ALLOW_FAKE = True
     return partial(start_workflow, tenant)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_legal_moves(django_db_setup: None, django_db_blocker: Any) -> None:
+    from tests.executions.legal_moves import watch_moves
+
+    with django_db_blocker.unblock():
+        watch_moves()
+
+
+@pytest.fixture
+def effects(tenant: Tenant, settings: Any) -> Iterator[Server]:
+    """A ledger on loopback, behind the keyed connection ``ledger``."""
+    from tests.connectors.servers import ledger
+    from tests.executions.acting import connect
+
+    settings.SALLYPORT_ALLOW_NETWORKS = ["127.0.0.0/8"]
+    with ledger() as server:
+        connect(tenant, server)
+        yield server
