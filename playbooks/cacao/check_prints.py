@@ -43,14 +43,13 @@ def prints(text: str, *, is_powershell: bool) -> list[str]:
     printers = _PRINTERS | _PRINTING_CMDLETS if is_powershell else _PRINTERS
     found: list[str] = []
     for pipeline in _pipelines(text):
-        names = [_program(stage) for stage in pipeline]
-        for number, (stage, name) in enumerate(zip(pipeline, names, strict=True)):
-            if name not in printers and not (is_powershell and _is_bare_value(stage)):
-                continue
-            after = names[number + 1 :]
-            is_shown = all(one in _FILTERS for one in after) and _stays(pipeline[-1])
-            if is_shown or any(one in _LOGGERS for one in (name, *after)):
+        is_shown, is_logged = _stays(pipeline[-1]), False  # what comes out of the stage behind
+        for stage in reversed(pipeline):
+            name = _program(stage)
+            is_logged = is_logged or name in _LOGGERS
+            if (is_shown or is_logged) and (name in printers or (is_powershell and _is_bare_value(stage))):
                 found.append(stage)
+            is_shown = is_shown and name in _FILTERS
     return found
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
+#: Comparisons of values that are made to find a contradiction; a condition with more is not written by hand.
+_MAX_COMPARED: Final = 100_000
 _OPPOSITE: Final = {">": "<=", "<": ">=", ">=": "<", "<=": ">"}
 
 
@@ -16,6 +19,10 @@ class Range:
 
     operator: str
     values: tuple[object, ...]
+
+    @cached_property
+    def _known(self) -> frozenset[object]:
+        return frozenset(self.values)
 
     @staticmethod
     def of(operator: str, given: Sequence[object]) -> Range | None:
@@ -36,7 +43,7 @@ class Range:
     def holds(self, value: object) -> bool:
         """Return whether a comparable value is in the range."""
         if self.operator in ("in", "not in"):
-            return (value in self.values) is (self.operator == "in")
+            return (value in self._known) is (self.operator == "in")
         bound = self.values[0]
         if isinstance(value, Decimal) and isinstance(bound, Decimal):
             return _is_ordered(self.operator, value < bound, value == bound)
@@ -46,7 +53,7 @@ class Range:
 def contradicts(ranges: Sequence[Range]) -> bool:
     """Return whether no value is in all of the ranges."""
     kinds = {type(value) for one in ranges for value in one.values}
-    if len(kinds) != 1:
+    if len(kinds) != 1 or len(ranges) * sum(len(one.values) for one in ranges) > _MAX_COMPARED:
         return False
     for one in ranges:
         if one.operator == "in":
