@@ -6,6 +6,8 @@ import logging
 import time
 
 LONGEST = 8_192
+OURS = frozenset({"accounts", "api", "config", "connectors", "core", "executions", "manual", "playbooks"})
+STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "request_id"}
 #: C0 and C1 controls, line separators, and the characters that turn the reading direction
 FORBIDDEN = {
     code: f"\\u{code:04x}"
@@ -39,4 +41,16 @@ class OneLine(logging.Formatter):
             text += " | " + self.formatException(record.exc_info)
         answering = getattr(record, "request_id", "")
         request = f" [{answering}]" if answering else ""
+        text += "".join(f" {name}={value}" for name, value in _given(record))
         return f"{stamp}.{int(record.msecs):03d}Z {record.levelname} {record.name}{request}: {one_line(text)}"
+
+
+def _given(record: logging.LogRecord) -> list[tuple[str, object]]:
+    """What our own code gave beside the message (``extra``): ids and counts, which say what an alarm is about."""
+    if record.name.partition(".")[0] not in OURS:
+        return []
+    return [
+        (name, value)
+        for name, value in record.__dict__.items()
+        if name not in STANDARD and isinstance(value, str | int | float)
+    ]

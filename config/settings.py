@@ -277,8 +277,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "config.logs.OneLine"}},
-    "filters": {"not_probes": {"()": "config.logs.NotProbes"}},
-    "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"not_probes": {"()": "config.logs.NotProbes"}, "scrubbed": {"()": "core.logs.ScrubbingFilter"}},
+    "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["scrubbed"]}},
     "root": {"handlers": ["stream"], "level": env.choice("LOG_LEVEL", "INFO", LEVELS)},
     "loggers": {
         "celery.worker.strategy": {"level": "WARNING"},  # two lines a doorbell say nothing that the events do not

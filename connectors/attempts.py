@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.db import DatabaseError
 
@@ -18,7 +19,10 @@ from connectors.fake.connector import outcome_of
 from connectors.opening import opened
 from connectors.planning import PlannedCall
 from core.errors import DomainError
+from core.logs import scrubbing
 from core.secrets import Scrubber, Secret
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ class Attempt:
         prober = cast(Prober, registry.connector_of(call.spec.name))
         try:
             command = self._command(call, call.endpoints[0], _Sending(None))
-            return loop.run(prober.probe(command), time_limit=command.time_limit, stop=self._stop)
+            return self._run(prober.probe(command), command)
         except loop.Stopped:
             self.was_stopped = True
         except (loop.OutOfTime, DomainError):
@@ -131,7 +135,7 @@ class Attempt:
         except DomainError as error:
             return failed(error.code, error.message, sent=False, retry=False)
         try:
-            outcome = loop.run(connector.run(command), time_limit=command.time_limit, stop=self._stop)
+            outcome = self._run(connector.run(command), command)
             # A client's own limit may fire first; the end of the step's time is an expiry all the same.
             return self._out_of_time(sending) if outcome.code in _NO_ANSWER and self._is_over() else outcome
         except loop.Stopped:
@@ -142,6 +146,12 @@ class Attempt:
         except Exception as error:
             self._log_fault(call, error)
             return _ended("connector_error", f"The connector failed: {type(error).__name__}.", sending)
+
+    def _run(self, call: Coroutine[Any, Any, T], command: Command) -> T:
+        """Run a call on the loop thread; what is logged meanwhile shows none of the secrets in use (SEC-20)."""
+        logged = scrubbing(Scrubber(self._secrets)) if self._secrets else nullcontext()
+        with logged:
+            return loop.run(call, time_limit=command.time_limit, stop=self._stop)
 
     def _command(self, call: PlannedCall, endpoint: Endpoint, sending: _Sending) -> Command:
         """Open the secrets and make the command. Raises DomainError where they do not open or may not go there."""

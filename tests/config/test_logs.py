@@ -24,3 +24,9 @@ def test_a_traceback_stays_on_the_line_of_its_event() -> None:
     line = OneLine().format(record)
     assert "ERROR a.b: it broke | ValueError: two" in line
     assert len(line.splitlines()) == 1
+
+
+def test_an_alarm_says_what_it_is_about() -> None:
+    record = logging.LogRecord("executions.services.sweeping", logging.ERROR, "", 0, "alarm.orphan", (), None)
+    record.execution = "0190a1b2"
+    assert OneLine().format(record).endswith("alarm.orphan execution=0190a1b2")
