@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def tenant(db: None) -> Tenant:
-    """In a transaction that is rolled back; what needs commits asks for ``transactional_db``, as ``run_to_end`` does."""
+    """In a transaction that is rolled back; what needs commits asks for ``transactional_db`` or ``run_to_end``."""
     from tests.flows.starting import make_tenant
 
     return make_tenant()
