@@ -11,6 +11,7 @@ from core.actors import SYSTEM
 from executions.models import Execution
 from executions.services import start_execution
 from playbooks.cacao.types import Workflow
+from playbooks.models import PlaybookVersion
 from playbooks.services import store_dialect
 from tests.factories import NOON, TenantFactory
 
@@ -22,26 +23,30 @@ def make_tenant() -> Tenant:
     return made
 
 
-def start_workflow(
-    tenant: Tenant, workflow: Workflow, *, script: dict[str, Any] | None = None, **options: Any
-) -> Execution:
-    """Store a workflow and start it; ``script`` is what the fake connector plays, by step."""
-    version = store_dialect(
+def store_workflow(tenant: Tenant, workflow: Workflow, *, cacao_id: str = "", **more: Any) -> PlaybookVersion:
+    """Store a compiled workflow as a playbook of its own; ``more`` is what `store_dialect` takes."""
+    given: dict[str, Any] = {"trigger": {}, "slug": f"p-{uuid4().hex[:12]}", "label": "1.0.0", **more}
+    return store_dialect(
         tenant=tenant,
         octets=b"{}",
         dialect=workflow.dialect,
         workflow=workflow,
-        slug=f"p-{uuid4().hex[:12]}",
         name="Test playbook",
         description="",
-        label="1.0.0",
-        trigger={},
         tags=[],
         step_count=len(workflow.steps),
-        cacao_id=f"playbook--{uuid4()}",
+        cacao_id=cacao_id or f"playbook--{uuid4()}",
         actor=SYSTEM,
         now=NOON,
+        **given,
     )
+
+
+def start_workflow(
+    tenant: Tenant, workflow: Workflow, *, script: dict[str, Any] | None = None, **options: Any
+) -> Execution:
+    """Store a workflow and start it; ``script`` is what the fake connector plays, by step."""
+    version = store_workflow(tenant, workflow)
     if script is not None:
         options["script"] = {"steps": script}
     return start_execution(
