@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -52,8 +53,9 @@ def advance(execution: Execution, *steps: str) -> None:
 
 
 def lose(work: Work) -> None:
-    """The lease of a claimed step runs out."""
-    change(work.run.id, "lease_until = clock_timestamp() - interval '1 ms'")
+    """The lease of a claimed step runs out, if its worker still holds it."""
+    if StepRun.objects.filter(pk=work.run.id, status="running", fence=work.run.fence).exists():
+        change(work.run.id, "lease_until = clock_timestamp() - interval '1 ms'")
 
 
 def pass_deadline(execution: Execution, step: str) -> None:
@@ -79,8 +81,10 @@ def asked(execution: Execution, step: str) -> ManualRequest:
     return ManualRequest.objects.get(step_run__execution=execution, step_id=step, status="open")
 
 
-def answer(request: ManualRequest, *, by: Actor = PERSON, success: bool = True, **values: Any) -> ManualRequest:
-    return answer_request(request=request, answer=Answer(success, values), actor=by, now=timezone.now())
+def answer(
+    request: ManualRequest, values: Mapping[str, Any] | None = None, *, by: Actor = PERSON, success: bool = True
+) -> ManualRequest:
+    return answer_request(request=request, answer=Answer(success, values or {}), actor=by, now=timezone.now())
 
 
 def statuses(execution: Execution) -> dict[str, str]:

@@ -49,7 +49,7 @@ def test_an_answer_writes_its_values_and_the_flow_goes_on(start: Start) -> None:
     execution = begun(start, ask(out_args=("__n__",)), variables={"__n__": Variable("__n__", type="integer")})
     assert state(execution)[0] == "paused"
 
-    answered = answer(asked(execution, "q"), __n__="+07")
+    answered = answer(asked(execution, "q"), {"__n__": "+07"})
 
     assert answered.answered_by == "someone"
     assert state(execution)[0] == "completed"
@@ -65,7 +65,7 @@ def test_an_answer_that_does_not_fit_is_refused_and_the_request_stays_open(
     execution = begun(start, ask(out_args=("__n__",)), variables={"__n__": Variable("__n__", type="integer")})
 
     with pytest.raises(ValueRefused):
-        answer(asked(execution, "q"), **values)
+        answer(asked(execution, "q"), values)
 
     assert asked(execution, "q").status == "open"
     assert state(execution)[0] == "paused"
@@ -161,7 +161,7 @@ def test_a_decision_takes_a_branch(start: Start, verdict: str, taken: str) -> No
         on_success="end",
     )
     execution = begun(start, step, act("yes"), act("no"))
-    answer(asked(execution, "if"), **{VERDICT: verdict})
+    answer(asked(execution, "if"), {VERDICT: verdict})
 
     assert statuses(execution) == {"if": "waiting", taken: "pending"}
     advance(execution, taken)
@@ -174,7 +174,7 @@ def test_an_opener_keeps_no_deadline_of_the_question_that_was_answered(start: St
     execution = begun(start, step, act("yes"))
     assert run_of(execution, "if").deadline_at is not None
 
-    answer(asked(execution, "if"), **{VERDICT: "true"})
+    answer(asked(execution, "if"), {VERDICT: "true"})
 
     assert run_of(execution, "if").deadline_at is None
 
@@ -186,7 +186,7 @@ def test_an_openers_own_time_bounds_its_questions_and_its_branches(start: Start)
     )  # fmt: skip
     execution = begun(start, step, act("body"))
     own = run_of(execution, "while").deadline_at
-    answer(asked(execution, "while"), **{VERDICT: "true"})
+    answer(asked(execution, "while"), {VERDICT: "true"})
     assert run_of(execution, "while").deadline_at == own
     advance(execution, "body")
 
@@ -203,9 +203,9 @@ def test_a_loop_asks_at_each_evaluation(start: Start) -> None:
     )
     execution = begun(start, step, act("body"))
     for _ in range(2):
-        answer(asked(execution, "while"), **{VERDICT: "true"})
+        answer(asked(execution, "while"), {VERDICT: "true"})
         advance(execution, "body")
-    answer(asked(execution, "while"), **{VERDICT: "false"})
+    answer(asked(execution, "while"), {VERDICT: "false"})
 
     assert state(execution)[0] == "completed"
     assert ManualRequest.objects.filter(execution=execution).count() == 3
@@ -222,8 +222,8 @@ def test_a_choice_among_keys_takes_that_case(start: Start) -> None:
     )  # fmt: skip
     execution = begun(start, step, act("r"), act("b"))
     with pytest.raises(ValueRefused):
-        answer(asked(execution, "switch"), **{CHOICE: "green"})
-    answer(asked(execution, "switch"), **{CHOICE: "blue"})
+        answer(asked(execution, "switch"), {CHOICE: "green"})
+    answer(asked(execution, "switch"), {CHOICE: "blue"})
 
     assert statuses(execution)["b"] == "pending"
 

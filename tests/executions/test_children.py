@@ -155,7 +155,13 @@ def test_starting_the_same_child_twice_gives_the_first_one(
     start: Start, tenant: Tenant, child: PlaybookVersion
 ) -> None:
     parent = begun(start, calling(child))
-    given = {"tenant": tenant, "version": child, "inputs": {"variables": {"__in__": "x"}}, "actor": SYSTEM, "now": NOON}
+    given: dict[str, Any] = {
+        "tenant": tenant,
+        "version": child,
+        "inputs": {"variables": {"__in__": "x"}},
+        "actor": SYSTEM,
+        "now": NOON,
+    }
     owner = StepRun.objects.select_related("execution").get(pk=run_of(parent, "call").pk)
 
     assert start_execution(**given, parent=owner).pk == child_of(parent).pk
