@@ -31,12 +31,15 @@ def start(tenant: Tenant, settings: Any) -> Start:
     return partial(start_workflow, tenant)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _only_legal_moves(django_db_setup: None, django_db_blocker: Any) -> None:
-    from tests.executions.legal_moves import watch_moves
+@pytest.fixture(scope="module", autouse=True)
+def _only_legal_moves(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    from tests.executions.legal_moves import unwatch_moves, watch_moves
 
     with django_db_blocker.unblock():
         watch_moves()
+    yield
+    with django_db_blocker.unblock():
+        unwatch_moves()
 
 
 @pytest.fixture

@@ -26,9 +26,16 @@ CREATE OR REPLACE TRIGGER test_{name}_moves BEFORE INSERT OR UPDATE ON execution
 
 
 def watch_moves() -> None:
-    """Install the triggers in the test's own database; they stay for the rest of the run."""
+    """Install the triggers in the test's own database, until ``unwatch_moves``."""
     _watch("steprun", STEP_BEGINNINGS, STEP_MOVES.items())
     _watch("execution", {ExecutionStatus.PENDING}, EXECUTION_MOVES.items())
+
+
+def unwatch_moves() -> None:
+    """Other tests lay rows as they need them, past the services."""
+    with connection.cursor() as cursor:
+        for name in ("steprun", "execution"):
+            cursor.execute(f"DROP TRIGGER IF EXISTS test_{name}_moves ON executions_{name}")
 
 
 def _watch(name: str, beginnings: Iterable[str], moves: Iterable[tuple[str, Iterable[str]]]) -> None:
