@@ -318,6 +318,10 @@ def fail_undeliverable(run_id: UUID, execution_id: UUID) -> bool:
 
 
 def _locked(run_id: UUID, status: str | None, still: str) -> StepRun | None:
-    """Read a step run again under the execution's lock, if what made it a candidate still holds."""
-    runs = StepRun.objects.filter(pk=run_id).extra(where=[still])  # noqa: S610 (a constant of this module)
+    """Lock a step run under its execution's lock, if what made it a candidate still holds.
+
+    Its own lock too: a renewal goes past the execution's, and a lease that is renewed at this moment is not lost.
+    """
+    runs = StepRun.objects.select_for_update().filter(pk=run_id)
+    runs = runs.extra(where=[still])  # noqa: S610 (a constant of this module)
     return runs.filter(status=status).first() if status else runs.first()

@@ -1,0 +1,69 @@
+"""Any number of sweepers and dispatchers do the work once (ruling 3)."""
+
+from __future__ import annotations
+
+import threading
+from uuid import UUID
+
+import pytest
+
+from executions import nodes, queue
+from executions.dispatching import dispatch_due
+from executions.models import Execution, StepRun
+from executions.services.sweeping import sweep_once
+from playbooks.cacao.types import Step, StepType
+from tests.engine.test_decide import act, end, flow
+from tests.executions.acting import advance, attempts, change, claim, events, lose, run_of
+from tests.executions.histories import check_history
+from tests.executions.test_answering import ask
+from tests.executions.test_times import MINUTE
+from tests.flows.starting import Start
+from tests.races.racing import ROUNDS, racers
+
+ONE = flow(act("a", on_success="end"), end(), first="a")
+
+
+def test_four_sweeps_at_once_move_each_thing_once(start: Start) -> None:
+    timer = Step(id="t", type=StepType.DELAY, wait=MINUTE, on_success="b")
+    timed = flow(timer, act("b", on_success="end"), end(), first="t")
+    asking = flow(ask(on_failure="end"), end(), first="q")
+    with racers(4) as threads:
+        for _ in range(ROUNDS // 2):
+            lost, waiting, asked = start(ONE), start(timed), start(asking)
+            advance(waiting, "start")
+            advance(asked, "start")
+            lose(claim(lost, "start"))
+            change(run_of(waiting, "t").pk, "due_at = clock_timestamp()")
+            change(run_of(asked, "q").pk, "deadline_at = clock_timestamp()")
+
+            moved = threads.all_at_once(sweep_once)
+
+            assert sum(moved) == 3, moved
+            assert attempts(lost, "start") == ["lost"]
+            assert run_of(lost, "start").lost_attempts == 1
+            assert events(waiting).count("step.completed") == 2
+            assert events(asked).count("step.timed_out") == 1
+            for execution in (lost, waiting, asked):
+                check_history(execution)
+
+
+def test_dispatchers_at_once_publish_each_step_run_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    published: list[UUID] = []
+    lock = threading.Lock()
+
+    def publish(step_runs: list[UUID]) -> None:
+        with lock:
+            published.extend(step_runs)
+
+    monkeypatch.setattr(queue, "publish", publish)
+    nodes.beat("work@one", role="work", slots=100)
+    with racers(4) as threads:
+        for _ in range(ROUNDS // 5):
+            published.clear()
+            due = {run_of(start(ONE), "start").pk for _ in range(10)}
+            while StepRun.objects.filter(pk__in=due, published_at=None).exists():
+                told = threads.all_at_once(dispatch_due)
+                assert not [error for error in told if isinstance(error, Exception)], told
+
+            assert sorted(published) == sorted(due)
+            Execution.objects.all().delete()
