@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 from django.db import connection
@@ -68,9 +69,13 @@ def until_both_win(play: Callable[[int], str], *sides: str) -> Counter[str]:
     return won
 
 
-def after(seconds: float, act: Act) -> Act:
-    """``act``, that much later: where one side is always quicker, both orders are met by giving the other a start."""
+def staggered(number: int, first: Act, second: Act) -> list[Act]:
+    """Both acts, in every round another one of them up to 12 ms later, so that both orders are met on any machine."""
+    late = Random(number).random() * 0.012
+    return [_after(late, first), second] if number % 2 else [first, _after(late, second)]
 
+
+def _after(seconds: float, act: Act) -> Act:
     def later() -> Any:
         time.sleep(seconds)
         return act()

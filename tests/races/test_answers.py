@@ -14,7 +14,7 @@ from tests.executions.acting import advance, answer, asked, change, events, run_
 from tests.executions.histories import check_history
 from tests.executions.test_answering import ask
 from tests.flows.starting import Start
-from tests.races.racing import ROUNDS, after, racers, until_both_win
+from tests.races.racing import ROUNDS, racers, staggered, until_both_win
 
 ASKING = flow(ask(on_failure="end"), end(), first="q")
 
@@ -51,7 +51,7 @@ def test_a_question_is_answered_or_expires(start: Start) -> None:
                 while not expire_step_run(run, execution.pk) and run_of(execution, "q").status == "waiting":
                     time.sleep(0.001)
 
-            told, error = threads.run([after(random.random() * 0.012, lambda: answer(request)), expire])
+            told, error = threads.run(staggered(number, partial(answer, request), expire))
 
             assert error is None
             request.refresh_from_db()

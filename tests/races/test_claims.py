@@ -18,14 +18,14 @@ from tests.executions.acting import advance, change, claim, run_of
 from tests.executions.histories import check_history
 from tests.factories import NOON
 from tests.flows.starting import Start
-from tests.races.racing import ROUNDS, after, racers, until_both_win
+from tests.races.racing import ROUNDS, racers, staggered, until_both_win
 
 ONE = flow(act("a", on_success="end"), end(), first="a")
 
 
 def test_of_sixteen_workers_one_claims(start: Start) -> None:
     with racers(16) as threads:
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS // 2):
             run = run_of(start(ONE), "start").pk
             won = threads.all_at_once(partial(claim_step, step_run_id=run, worker="w"))
 
@@ -39,12 +39,9 @@ def test_no_claim_follows_a_pause(start: Start) -> None:
         def play(number: int) -> str:
             execution = start(ONE)
             run = run_of(execution, "start").pk
-            threads.run(
-                [
-                    lambda: claim_step(step_run_id=run, worker="w"),
-                    lambda: pause_execution(execution=execution, actor=SYSTEM, now=NOON),
-                ]
-            )
+            claims = partial(claim_step, step_run_id=run, worker="w")
+            pauses = partial(pause_execution, execution=execution, actor=SYSTEM, now=NOON)
+            threads.run(staggered(number, claims, pauses))
             told = list(Event.objects.filter(execution=execution).order_by("seq").values_list("type", flat=True))
             assert told[-1] == "execution.paused", told
             check_history(execution)
@@ -55,7 +52,6 @@ def test_no_claim_follows_a_pause(start: Start) -> None:
 
 
 def test_no_intent_follows_a_stop(start: Start) -> None:
-    random = Random(1)
     with racers(2) as threads:
 
         def play(number: int) -> str:
@@ -67,7 +63,7 @@ def test_no_intent_follows_a_stop(start: Start) -> None:
                 cancel_execution(execution=execution, actor=SYSTEM, now=NOON)
                 return time.perf_counter()
 
-            noted, stopped_at = threads.run([after(random.random() * 0.012, lambda: intend(work)), stop])
+            noted, stopped_at = threads.run(staggered(number, partial(intend, work), stop))
 
             assert not isinstance(noted, Exception)
             assert not isinstance(stopped_at, Exception)
@@ -98,12 +94,8 @@ def test_a_lease_is_renewed_or_taken_back_and_never_both(start: Start) -> None:
             work = claim(execution, "start")
             change(work.run.id, f"lease_until = clock_timestamp() + interval '{random.random() * 10:.3f} ms'")
             held = [(work.run.id, work.run.fence)]
-            renewed, taken = threads.run(
-                [
-                    after(random.random() * 0.006, lambda: statements.renew(held, lease=timedelta(seconds=30))),
-                    after(random.random() * 0.006, lambda: take_back_lost(work.run.id, execution.pk)),
-                ]
-            )
+            renews = partial(statements.renew, held, lease=timedelta(seconds=30))
+            renewed, taken = threads.run(staggered(number, renews, partial(take_back_lost, work.run.id, execution.pk)))
             found = StepRun.objects.get(pk=work.run.id)
             assert bool(renewed) + bool(taken) <= 1
             assert found.status == ("pending" if taken else "running")

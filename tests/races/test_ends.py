@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
+from functools import partial
 
 from core.actors import SYSTEM
 from executions.models import Execution
@@ -16,7 +16,7 @@ from tests.executions.histories import check_history
 from tests.executions.test_answering import ask
 from tests.factories import NOON
 from tests.flows.starting import Start, store_workflow
-from tests.races.racing import after, racers, until_both_win
+from tests.races.racing import racers, staggered, until_both_win
 
 ONE = flow(act("a", on_success="end"), end(), first="a")
 
@@ -32,7 +32,7 @@ def test_an_execution_is_completed_or_cancelled_and_the_loser_is_told(start: Sta
             execution = start(ONE)
             advance(execution, "start")
             work = claim(execution, "a")
-            _, told = threads.run([lambda: record(work), lambda: cancel(execution)])
+            _, told = threads.run(staggered(number, partial(record, work), partial(cancel, execution)))
 
             found = state(execution)[0]
             assert isinstance(told, ExecutionEnded) == (found == "completed"), told
@@ -50,7 +50,7 @@ def test_an_answer_counts_or_the_cancel_does(start: Start) -> None:
             execution = start(flow(ask(on_success="b"), act("b", on_success="end"), end(), first="q"))
             advance(execution, "start")
             request = asked(execution, "q")
-            answered, _ = threads.run([lambda: answer(request), lambda: cancel(execution)])
+            answered, _ = threads.run(staggered(number, partial(answer, request), partial(cancel, execution)))
 
             assert state(execution)[0] == "cancelled"
             request.refresh_from_db()
@@ -62,7 +62,6 @@ def test_an_answer_counts_or_the_cancel_does(start: Start) -> None:
 
 
 def test_a_childs_end_meets_its_parents_cancel(start: Start) -> None:
-    random = Random(4)
     with racers(2) as threads:
 
         def play(number: int) -> str:
@@ -78,7 +77,7 @@ def test_a_childs_end_meets_its_parents_cancel(start: Start) -> None:
                 record(work)
                 return settle_child(run_of(parent, "call").pk)
 
-            moved, cancelled = threads.run([after(random.random() * 0.02, finish), lambda: cancel(parent)])
+            moved, cancelled = threads.run(staggered(number, finish, partial(cancel, parent)))
 
             assert not isinstance(cancelled, Exception)
             assert state(parent)[0] == "cancelled"

@@ -28,7 +28,7 @@ def test_four_sweeps_at_once_move_each_thing_once(start: Start) -> None:
     timed = flow(timer, act("b", on_success="end"), end(), first="t")
     asking = flow(ask(on_failure="end"), end(), first="q")
     with racers(4) as threads:
-        for _ in range(ROUNDS // 2):
+        for _ in range(ROUNDS // 3):
             lost, waiting, asked = start(ONE), start(timed), start(asking)
             advance(waiting, "start")
             advance(asked, "start")
