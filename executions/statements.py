@@ -216,7 +216,7 @@ def end_attempt(
     _count(
         "UPDATE executions_attempt SET ended_at = clock_timestamp(), outcome = %s, code = %s, message = %s, calls = %s"
         " WHERE step_run_id = %s AND number = %s AND ended_at IS NULL",
-        (outcome, code, storable(message), write_json(list(calls)), step_run, number),
+        (outcome, storable(code)[:64], storable(message), write_json(list(calls)), step_run, number),
     )
 
 

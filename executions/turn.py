@@ -17,7 +17,7 @@ from django.db import transaction
 
 from executions import events, outbox, statements
 from executions.engine.statuses import check_execution_move
-from executions.rows import ExecutionRow, write_json
+from executions.rows import ExecutionRow, storable, write_json
 
 
 class Turn:
@@ -137,7 +137,7 @@ class Turn:
             (
                 self.status,
                 self.reason,
-                self.message,
+                storable(self.message),
                 self.started_at,
                 self.ended_at,
                 self.held_at,
