@@ -240,7 +240,6 @@ UPDATE executions_steprun
        result = COALESCE(%s::jsonb, result), due_at = %s, published_at = NULL, publications = 0,
        actor = COALESCE(%s, actor), fence = fence + %s, lease_until = NULL, worker = NULL,
        effect = COALESCE(%s, effect), note = note || %s::jsonb,
-       started_at = COALESCE(started_at, clock_timestamp()),
        ended_at = CASE WHEN %s THEN clock_timestamp() END
  WHERE id = %s AND status = ANY(%s)
 """

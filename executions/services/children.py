@@ -15,6 +15,7 @@ from executions import statements
 from executions.engine.decisions import Result
 from executions.engine.statuses import StepStatus
 from executions.engine.variables import Scopes
+from executions.facts import StoredFacts
 from executions.models import Execution, Scope, StepRun
 from executions.performed import Abandoned, Performed, engine_failure
 from executions.services.answering import settle_waiting
@@ -119,11 +120,12 @@ def settle_child(step_run_id: UUID) -> bool:
         run.refresh_from_db()
         if run.status != "waiting":
             return False
-        settle_waiting(turn, run, result=_result(run, child), output={"execution": str(child.pk)})
+        result = _result(run, child, StoredFacts(turn.row))
+        settle_waiting(turn, run, result=result, output={"execution": str(child.pk)})
     return True
 
 
-def _result(run: StepRun, child: Execution) -> Result:
+def _result(run: StepRun, child: Execution, facts: StoredFacts) -> Result:
     if child.status != "completed":
         return Result(StepStatus.FAILED, "child_failed", f"the playbook that was started ended {child.status}")
     workflow = playbooks.workflow_by_id(run.execution.version_id)
@@ -135,9 +137,9 @@ def _result(run: StepRun, child: Execution) -> Result:
             return Result(StepStatus.FAILED, "argument_invalid", f"the playbook that was started has no {name}")
         if theirs[name] is None:
             continue
-        declared = workflow.variables.get(name) or step.variables.get(name)
+        ours = Scopes(workflow, facts).read(name, run.scope_path, step)
         try:
-            values[name] = convert(theirs[name], declared.type if declared else "string")
+            values[name] = convert(theirs[name], ours[0].type if ours else "string")
         except ValueError as error:
             return Result(StepStatus.FAILED, "output_invalid", f"{name}: {error}")
     return Result(StepStatus.COMPLETED, values=values)

@@ -135,6 +135,7 @@ def test_cancel_ends_everything_that_does_not_run(start: Start) -> None:
     assert cancel(execution).status == "cancelled"
     assert set(statuses(execution).values()) == {"cancelled"}
     assert ManualRequest.objects.get(pk=request.pk).status == "cancelled"
+    assert run_of(execution, "a").started_at is None, "what never ran has not started"
     check_history(execution)
 
 
