@@ -38,6 +38,7 @@ class Announcer:
         self._executions: dict[UUID, UUID] = {}
         self._wake = False
         self._is_scheduled = False
+        self._is_away = False
 
     def add(self, execution_id: UUID | None, tenant_id: UUID | None, *, wake: bool) -> None:
         with self._lock:
@@ -64,9 +65,13 @@ class Announcer:
             self._is_scheduled = False
         try:
             await self._send(executions, wake=wake)
-        except Exception:
-            # The broker is away: streams catch up by seq, and the sweep publishes what is due.
-            log.warning("announcements.lost", exc_info=True)
+        except Exception as error:
+            # The broker is away: streams catch up by seq, and the sweep publishes what is due. Said once an outage.
+            if not self._is_away:
+                log.warning("announcements.lost", extra={"error": f"{type(error).__name__}: {error}"})
+            self._is_away = True
+        else:
+            self._is_away = False
 
     async def _send(self, executions: dict[UUID, UUID], *, wake: bool) -> None:
         layer = get_channel_layer()

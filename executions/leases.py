@@ -95,6 +95,7 @@ class LeaseKeeper:
             with self._changed:
                 held = list(self._held.values())
             if held:
+                close_old_connections()
                 renew(held)
 
 
@@ -102,7 +103,6 @@ def renew(held: list[Holding]) -> None:
     """Renew leases by one statement, and tell the holders of those that are lost or whose execution stops."""
     asked_at = time.monotonic()
     try:
-        close_old_connections()
         renewed = statements.renew([(h.step_run, h.fence) for h in held], lease=settings.SALLYPORT_LEASE)
     except Error:
         # Each holding runs out by itself (`Holding.is_set`).
