@@ -1,4 +1,8 @@
-from api.native import views
+from api.native.views import setup
 from api.routing import routes
 
-urlpatterns = routes({"/api/native/setup": views.Setup})
+urlpatterns = routes(
+    {
+        "/api/native/setup": setup.Setup,
+    }
+)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from core import strict_json
 from playbooks.cacao import check, schema, workflows
-from playbooks.cacao.definitions import read_definitions
+from playbooks.cacao.definitions import Definitions, read_definitions
 from playbooks.cacao.findings import Report, as_level
 from playbooks.cacao.markings import check_extensions, check_markings
 from playbooks.cacao.metadata import Metadata, check_kind, check_metadata, check_workflow
@@ -24,6 +24,8 @@ from playbooks.cacao.summary import check_summary
 from playbooks.cacao.types import Catalogue, Finding, Imported, Workflow
 
 MAX_OCTETS: Final = 5 * 1024 * 1024
+#: uses of names, over all steps
+MAX_USES: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,10 @@ def _read_playbook(
     metadata = check_metadata(document, reading, now)
     names = declared_in(document)
     definitions = read_definitions(document, names, reading)
+    if _uses(document["workflow"], definitions) > MAX_USES:
+        message = f"Its steps read variables in more than {MAX_USES} places; split definitions that many steps share."
+        reading.report.refuse("document-too-large", "/workflow", message)
+        return _Read(document)
     context = Context(document["workflow"], definitions, catalogue, names, reading)
     workflow = workflows.compile_workflow(document, metadata.id, context)
     if workflow is not None:
@@ -103,6 +109,17 @@ def _read_playbook(
     schema.check(octets, reading.report, known_keys=frozenset(definitions.odd_keys | document["workflow"].keys()))
     checked = check.check(document, workflow, catalogue) if workflow is not None else []
     return _Read(document, workflow, metadata, definitions.secrets, tuple(checked))
+
+
+def _uses(workflow: Mapping[str, Any], definitions: Definitions) -> int:
+    """Return how often steps read what their agents and targets name: small documents can hold millions (SEC-48)."""
+    uses = 0
+    for step in workflow.values():
+        agent, targets = step.get("agent"), step.get("targets")
+        uses += len(definitions.agent_reads.get(agent, ())) if isinstance(agent, str) else 0
+        named = targets if isinstance(targets, list) else ()
+        uses += sum(len(definitions.target_reads.get(target, ())) for target in named if isinstance(target, str))
+    return uses
 
 
 def _ordered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -88,6 +88,17 @@ def test_five_thousand_and_one_steps_are_refused() -> None:
     assert timed(chain(5_000))[0].accepted
 
 
+def test_a_target_full_of_names_that_thousands_of_steps_share_is_refused_at_once() -> None:
+    names = " ".join(f"__n{number}__:value" for number in range(3_000))
+    document = chain(4_000)
+    document["agent_definitions"][HOST]["phone"] = {"work": names}
+
+    result, seconds = timed(document)
+
+    assert errors(result) == {"document-too-large"}
+    assert seconds < 4
+
+
 @pytest.mark.parametrize("depth", [60, 2_000])
 @pytest.mark.parametrize("kind", ["while-condition", "if-condition"])
 def test_openers_inside_each_other_need_no_recursion(depth: int, kind: str) -> None:

@@ -18,7 +18,7 @@ LARGEST_IMAGE = 200 * 1024
 #: read from the environment by the operating system's conventions, or by us to pass them on
 NOT_OURS = {"PATH", "PYTHONPATH", "SUDO_USER"}
 #: the documents name what the project holds, not what it was written with or on
-FOREIGN = re.compile(r"\.\./shared|/work/|/tmp/|/root/|RULINGS")
+FOREIGN = re.compile(r"\.\./shared|/(?:work|tmp|root)/|RULINGS")
 
 _FENCE = re.compile(r"^```\w*\n(.*?)^```|((?:^    \S.*\n)+)", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"manage\.py ([a-z_]+)((?: +[^`|\n]*)?)")

@@ -159,7 +159,7 @@ class _Shaper:
         return {**shown, "on_success": self._next(step)}
 
     def _foreign(self, step: Step, type_: str) -> dict[str, Any]:
-        self._warn(step, f"S4E has no word for a {step.type}; it is kept, runs, and is shown as type {type_!r}")
+        self._warn(step, f"S4E has no word for the type {step.type}; it is kept, runs, and is shown as type {type_!r}")
         shown: dict[str, Any] = {"on_success": self._next(step)}
         match type_:
             case "loop":

@@ -1,4 +1,4 @@
-"""Views of our own API."""
+"""POST /api/native/setup: the first administrator."""
 
 from __future__ import annotations
 
