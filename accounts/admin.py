@@ -32,7 +32,7 @@ ROLE_CHOICES = [(role, role) for role in ROLES]
 class Kept(AnyModelAdmin):
     """Rows that stay, since others point at them."""
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def get_form(self, request: Any, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -110,7 +110,7 @@ class UserAdmin(Kept):
     ordering = ("email", "id")
     fields = ("tenant", "email", "name", "role", "is_active", "is_staff", "new_password", "created_at", "last_login")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:  # noqa: ARG002
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return ("created_at", "last_login", *(("tenant", "email") if obj else ()))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -161,14 +161,14 @@ class ApiKeyAdmin(Kept):
     ordering = ("-created_at", "id")
     actions = ("revoke",)
 
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:  # noqa: ARG002
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         made = ("prefix", "created_at", "last_used_at", "revoked_at") if obj else ()
         return ("tenant", "owner", "name", "scopes", "expires_at", *made)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         return self.get_fields(request, obj) if obj else ()
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:  # noqa: ARG002
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
             return
         row, text = services.issue_api_key(

@@ -53,7 +53,7 @@ class LoginBackend(ModelBackend):
     def user_can_authenticate(self, user: Any) -> bool:
         return isinstance(user, User) and may_log_in(user)
 
-    def has_perm(self, user_obj: Any, perm: str, obj: Model | Any | None = None) -> bool:  # noqa: ARG002
+    def has_perm(self, user_obj: Any, perm: str, obj: Model | Any | None = None) -> bool:
         if not isinstance(user_obj, User) or not user_obj.is_staff or not may_log_in(user_obj):
             return False
         held = permissions_of(user_obj.role)

@@ -20,7 +20,7 @@ SAMPLES: Final = frozenset({"changeme", "changethis", "sallyport", "administrato
 class MaximumLength:
     """A megabyte of password would keep a processor busy; nobody types one."""
 
-    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:  # noqa: ARG002
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
         if len(password) > LONGEST:
             raise ValidationError(self.get_help_text(), code="password_too_long")
 
@@ -31,7 +31,7 @@ class MaximumLength:
 class WellKnown(CommonPasswordValidator):
     """Refuses the 20,000 commonest passwords, also repeated and with digits or signs around them."""
 
-    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:  # noqa: ARG002
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
         plain = password.lower().strip()
         bare = _once(plain.strip(_TRIMMINGS))
         if not bare or {plain, bare} & self.passwords or bare in SAMPLES:

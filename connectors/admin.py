@@ -28,7 +28,7 @@ else:
 class WriteOnly(forms.Textarea):
     """A text area that never shows what it was given, not even after a refused form."""
 
-    def format_value(self, value: Any) -> str:  # noqa: ARG002
+    def format_value(self, value: Any) -> str:
         return ""
 
 
@@ -111,7 +111,7 @@ class ConnectionAdmin(ModelAdmin):
             kwargs["queryset"] = db_field.related_model.objects.filter(pk=tenant)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:  # noqa: ARG002
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         saved = save_connection(**form.values(), now=timezone.now())
         obj.pk = saved.pk
 

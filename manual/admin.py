@@ -33,11 +33,11 @@ class ManualRequestAdmin(ModelAdmin):
     date_hierarchy = "requested_at"
     ordering = ("-requested_at", "-id")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: ManualRequest | None = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: ManualRequest | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: ManualRequest | None = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: ManualRequest | None = None) -> bool:
         return False

@@ -24,13 +24,13 @@ SHOWN_CHARACTERS = 200_000
 
 
 class ReadOnly(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
@@ -41,7 +41,7 @@ class TriggerInline(TabularInline):
     readonly_fields = ("event", "conditions", "cron")
     can_delete = False
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
@@ -63,18 +63,18 @@ class PlaybookAdmin(ModelAdmin):
     )  # fmt: skip
     readonly_fields = tuple(name for name in fields if name not in ("is_enabled", "stop_on_failure"))
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     @admin.action(description="Enable the selected playbooks", permissions=["change"])
-    def enable(self, request: HttpRequest, chosen: Any) -> None:  # noqa: ARG002
+    def enable(self, request: HttpRequest, chosen: Any) -> None:
         self._set(chosen, enabled=True)
 
     @admin.action(description="Disable the selected playbooks", permissions=["change"])
-    def disable(self, request: HttpRequest, chosen: Any) -> None:  # noqa: ARG002
+    def disable(self, request: HttpRequest, chosen: Any) -> None:
         self._set(chosen, enabled=False)
 
     def _set(self, chosen: Any, *, enabled: bool) -> None:
@@ -116,7 +116,7 @@ class TriggerAdmin(ModelAdmin):
     fields = ("tenant", "playbook", "event", "conditions", "cron", "is_enabled")
     readonly_fields = ("tenant", "playbook", "event", "conditions", "cron")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
 

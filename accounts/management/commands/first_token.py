@@ -17,7 +17,7 @@ class Command(BaseCommand):
         "POST /api/native/setup. Does nothing once there is an administrator, so it may run at every installation."
     )
 
-    def handle(self, **options: Any) -> None:  # noqa: ARG002
+    def handle(self, **options: Any) -> None:
         try:
             token = make_first_token(now=timezone.now())
         except OwnerExists:
