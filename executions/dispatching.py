@@ -187,19 +187,18 @@ def _pick(room: int, *, slots: int) -> list[Nudge]:
 
 
 def _nudges(picked: Sequence[Picked], *, slots: int) -> list[Nudge]:
-    """One nudge a step run; where one execution fans out, several step runs to each of its nudges (ruling 32)."""
+    """One nudge a step run; an execution that fans out gets as many nudges, each with several (ruling 32)."""
+    counts = Counter(found.execution_id for found in picked)
     chunks = {
-        execution: _chunks(execution, nudges=count, slots=slots)
-        for execution, count in Counter(found.execution_id for found in picked if found.execution_id).items()
+        execution: iter(_chunks(execution, nudges=count, slots=slots))
+        for execution, count in counts.items()
         if count > 1
     }
-    nudges, named = [], set[UUID]()
+    nudges = []
     for found in picked:
-        if found.id in named:
-            continue
-        chunk = next((ids for ids in chunks.get(found.execution_id, ()) if found.id in ids), (found.id,))
-        named.update(chunk)
-        nudges.append(Nudge(chunk, found.goes_ahead))
+        chunk = next(chunks[found.execution_id], ()) if found.execution_id in chunks else (found.id,)
+        if chunk:
+            nudges.append(Nudge(chunk, found.goes_ahead))
     return nudges
 
 

@@ -82,18 +82,23 @@ def execution_of(step_run: UUID) -> UUID | None:
 
 # Primary key of the step run; zero rows: somebody else has it, or it is not due (I4). The caller holds the
 # execution's lock and has seen that it is live, not held and not stopping.
-CLAIM = (
-    """
-UPDATE executions_steprun s
-   SET status = 'running', fence = s.fence + 1, worker = %s, lease_until = clock_timestamp() + %s,
-       started_at = COALESCE(s.started_at, clock_timestamp()), published_at = NULL, publications = 0
- WHERE s.id = %s AND s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
-RETURNING """
-    + StepRunRow.COLUMNS
+CLAIM = f"""
+WITH s AS (
+    UPDATE executions_steprun s
+       SET status = 'running', fence = s.fence + 1, worker = %s, lease_until = clock_timestamp() + %s,
+           started_at = COALESCE(s.started_at, clock_timestamp()), published_at = NULL, publications = 0
+     WHERE s.id = %s AND s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
+    RETURNING s.*
+), attempt AS (
+    INSERT INTO executions_attempt (step_run_id, number, worker, started_at, outcome, code, message, calls)
+    SELECT s.id, s.fence, s.worker, clock_timestamp(), '', '', '', '[]' FROM s
 )
+SELECT {StepRunRow.COLUMNS} FROM s
+"""  # noqa: S608 (constants of this code)
 
 
 def claim(step_run: UUID, *, worker: str, lease: timedelta) -> StepRunRow | None:
+    """Claim a due step run and open its attempt, whose number is the new fence."""
     row = _one(CLAIM, (worker, lease, step_run))
     return StepRunRow.read(row) if row else None
 
@@ -118,14 +123,6 @@ def may_act(row: StepRunRow) -> bool:
     # Read after the lock: the fence moves only under it.
     leased = "SELECT 1 FROM executions_steprun WHERE id = %s AND fence = %s AND status = 'running'"
     return _one(leased + " AND lease_until > clock_timestamp()", (row.id, row.fence)) is not None
-
-
-def insert_attempt(step_run: UUID, number: int, worker: str) -> None:
-    _count(
-        "INSERT INTO executions_attempt (step_run_id, number, worker, started_at, outcome, code, message, calls)"
-        " VALUES (%s, %s, %s, clock_timestamp(), '', '', '', '[]')",
-        (step_run, number, worker),
-    )
 
 
 # Primary keys; the execution's row is read FOR SHARE so that a stop and an intent have an order (I18). Zero
@@ -405,20 +402,6 @@ def insert_step_runs(execution: ExecutionRow, runs: Sequence[NewStepRun], *, now
     _insert(INSERT_STEP_RUN, rows)
 
 
-# One statement for all events of a turn; seq is unique in an execution (I23).
-INSERT_EVENTS = """
-INSERT INTO executions_event (execution_id, seq, type, at, step_run_id, data)
-SELECT %s, e.seq, e.type, %s, e.step_run, e.data
-  FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::jsonb[]) AS e(seq, type, step_run, data)
-"""
-
-
-def insert_events(execution_id: UUID, at: datetime, rows: Sequence[tuple[int, str, UUID | None, str]]) -> None:
-    """Insert (seq, type, step run, data as JSON text)."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    _count(INSERT_EVENTS, (execution_id, at, *columns))
-
-
 # A turn may come after the end, for a late note or a review: why and when it ended stay as they are (I2).
 UPDATE_EXECUTION = """
 UPDATE executions_execution
@@ -429,9 +412,27 @@ UPDATE executions_execution
  WHERE id = %s
 """
 
+# One statement for all events of a turn and the row they are numbered by; seq is unique in an execution (I23).
+UPDATE_WITH_EVENTS = f"""
+WITH told AS (
+    INSERT INTO executions_event (execution_id, seq, type, at, step_run_id, data)
+    SELECT %s, n.seq, n.type, %s, n.step_run, n.data
+      FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::jsonb[]) AS n(seq, type, step_run, data)
+)
+{UPDATE_EXECUTION}
+"""  # noqa: S608 (constants of this code)
 
-def update_execution(args: Sequence[Any]) -> None:
-    _count(UPDATE_EXECUTION, args)
+
+def update_execution(
+    execution_id: UUID, at: datetime, values: Sequence[Any], events: Sequence[tuple[int, str, UUID | None, str]]
+) -> None:
+    """Write the row of a turn and its events: (seq, type, step run, data as JSON text)."""
+    args = (*values, execution_id)
+    if not events:
+        _count(UPDATE_EXECUTION, args)
+        return
+    columns = [list(column) for column in zip(*events, strict=True)]
+    _count(UPDATE_WITH_EVENTS, (execution_id, at, *columns, *args))
 
 
 # Index step_run_order (execution, position); tells running from paused (E3, rulings 1 and 7).
