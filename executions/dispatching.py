@@ -27,6 +27,11 @@ NUDGES_A_SLOT = 4
 #: no nudge names more, however wide the fan-out
 LONGEST_NUDGE = 50
 
+# One by one: OFFSET 0 keeps the planner from reading all executions there ever were, in the order of their ids.
+OF_CLAIMABLE = f"""CROSS JOIN LATERAL (
+            SELECT FROM executions_execution e WHERE e.id = s.execution_id AND {CLAIMABLE} OFFSET 0) e
+"""
+
 # Lost work of anybody first. Then tenants by what they would have with this step run, divided by their weight. Within
 # a tenant: lost work, then executions that have begun, the oldest first, then fresh starts by playbook in turn.
 # Each branch reads no more rows than there is room for, through an index in the order in which they are wanted:
@@ -60,25 +65,26 @@ playbooks AS MATERIALIZED (SELECT playbook_id, sum(had) AS had FROM served GROUP
 candidates AS (
     SELECT t.id AS tenant_id, c.* FROM tenants t CROSS JOIN LATERAL (
         SELECT s.id, s.execution_id, s.position, 0 AS lane, 0::float8 AS turn
-          FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+          FROM executions_steprun s {OF_CLAIMABLE}
          WHERE s.tenant_id = t.id AND {QUEUED} AND s.published_at IS NULL AND s.lost_attempts > 0
-           AND s.due_at <= (SELECT now FROM clock) AND {CLAIMABLE}
+           AND s.due_at <= (SELECT now FROM clock)
          ORDER BY s.execution_id LIMIT %(room)s) c
     UNION ALL
     SELECT t.id, c.* FROM tenants t CROSS JOIN LATERAL (
         SELECT s.id, s.execution_id, s.position, 1, 0
-          FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+          FROM executions_steprun s {OF_CLAIMABLE}
          WHERE s.tenant_id = t.id AND {QUEUED} AND s.published_at IS NULL
            AND (s.position > 1 OR s.started_at IS NOT NULL) AND s.lost_attempts = 0
-           AND s.due_at <= (SELECT now FROM clock) AND {CLAIMABLE}
+           AND s.due_at <= (SELECT now FROM clock)
          ORDER BY s.execution_id, s.position LIMIT %(room)s) c
     UNION ALL
     SELECT f.tenant_id, c.* FROM fresh f LEFT JOIN playbooks p USING (playbook_id) CROSS JOIN LATERAL (
-        SELECT s.id, s.execution_id, s.position, 2, COALESCE(p.had, 0) + row_number() OVER (ORDER BY e.id)
-          FROM executions_execution e JOIN executions_steprun s ON s.execution_id = e.id AND s.position = 1
+        SELECT first.id, e.id, 1, 2, COALESCE(p.had, 0) + row_number() OVER (ORDER BY e.id)
+          FROM executions_execution e CROSS JOIN LATERAL (
+            SELECT s.id FROM executions_steprun s
+             WHERE s.execution_id = e.id AND s.position = 1 AND {QUEUED} AND s.published_at IS NULL
+               AND s.started_at IS NULL AND s.due_at <= (SELECT now FROM clock) AND {CLAIMABLE} OFFSET 0) first
          WHERE e.tenant_id = f.tenant_id AND e.playbook_id = f.playbook_id AND e.status = 'pending'
-           AND {QUEUED} AND s.published_at IS NULL AND s.started_at IS NULL
-           AND s.due_at <= (SELECT now FROM clock) AND {CLAIMABLE}
          ORDER BY e.id LIMIT %(room)s) c
 ),
 ranked AS (

@@ -139,9 +139,9 @@ class StepRun(models.Model):
     """One visit to a step. Its row is its own outbox: status, due_at and published_at say what to deliver."""
 
     id = models.UUIDField(primary_key=True, editable=False)  # made from execution, scope and step; the call's key
-    # Found by step_run_order; an index of the key alone would be written for nothing. So below.
+    # Found by the indexes below; one of the key alone would be written for nothing, in every move.
     execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="step_runs", db_index=False)
-    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+")
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)
     scope = models.ForeignKey(Scope, on_delete=models.CASCADE, related_name="step_runs")
     step_id = models.CharField(max_length=300)
     scope_path = models.TextField(blank=True)

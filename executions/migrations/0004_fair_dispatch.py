@@ -40,6 +40,11 @@ class Migration(migrations.Migration):
             name='execution',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='step_runs', to='executions.execution'),
         ),
+        migrations.AlterField(
+            model_name='steprun',
+            name='tenant',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.tenant'),
+        ),
         migrations.AddIndex(
             model_name='execution',
             index=models.Index(condition=models.Q(('status', 'pending')), fields=['tenant', 'playbook', 'id'], name='execution_fresh'),
