@@ -43,15 +43,18 @@ class Kept(AnyModelAdmin):
 
 @admin.register(Tenant)
 class TenantAdmin(Kept):
-    list_display = ("name", "slug", "rate_tier", "import_level", "is_active", "created_at")
+    list_display = ("name", "slug", "rate_tier", "dispatch_weight", "import_level", "is_active", "created_at")
     list_filter = ("is_active", "rate_tier")
     search_fields = ("name", "slug")
     ordering = ("name", "id")
-    fields = ("name", "slug", "rate_tier", "import_level", "is_active", "created_at")
+    fields = (
+        *("name", "slug", "rate_tier", "dispatch_weight", "queue_limit"),
+        *("import_level", "is_active", "created_at"),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
-        """A tenant cannot give itself a higher rate, nor close itself."""
-        own = ("rate_tier", "is_active") if tenant_of_visitor(request) else ()
+        """A tenant cannot give itself a higher rate or a larger share, nor close itself."""
+        own = ("rate_tier", "dispatch_weight", "queue_limit", "is_active") if tenant_of_visitor(request) else ()
         return ("created_at", *(("slug",) if obj else ()), *own)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

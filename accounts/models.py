@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -30,8 +31,27 @@ class Tenant(UUIDModel):
     name = models.CharField(max_length=200)
     rate_tier = models.CharField(max_length=16, choices=RateTier, default="standard")
     import_level = models.CharField(max_length=16, choices=ImportLevel, default="lenient")
+    dispatch_weight = models.PositiveSmallIntegerField(
+        default=1,
+        db_default=1,
+        validators=(MinValueValidator(1), MaxValueValidator(100)),
+        help_text="1 to 100: this tenant's share of the workers beside others that have work as well.",
+    )
+    queue_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=(MinValueValidator(1),),
+        help_text="Step runs that may be queued before a start is refused. Empty: SALLYPORT_QUEUE_LIMIT.",
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(dispatch_weight__gte=1, dispatch_weight__lte=100), name="dispatch_weight_1_to_100"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name

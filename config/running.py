@@ -52,10 +52,9 @@ def queue_figures() -> dict[str, int]:
 
     ``due``: may be claimed now; ``published``: a doorbell was rung for it and nobody has claimed it yet.
     """
-    from django.conf import settings
     from django.db import connection
 
-    from config.canary import redis
+    from executions.queue import waiting
 
     with connection.cursor() as cursor:
         cursor.execute(
@@ -72,5 +71,4 @@ def queue_figures() -> dict[str, int]:
         )
         counts = cursor.fetchone()
     names = ("due", "published", "running", "retrying", "waiting", "uncertain")
-    doorbells = redis().llen(f"{settings.SALLYPORT_REDIS_PREFIX}{settings.CELERY_TASK_DEFAULT_QUEUE}")
-    return dict(zip(names, counts, strict=True)) | {"doorbells": int(doorbells)}
+    return dict(zip(names, counts, strict=True)) | {"doorbells": waiting()}

@@ -156,6 +156,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,  # longer than any call; a lost doorbell is rung again from the database
     "global_keyprefix": SALLYPORT_REDIS_PREFIX,
+    "priority_steps": [0, 5],  # what goes ahead, and the rest (executions.queue)
     "socket_timeout": 30,  # without it a half-open connection hangs publishers for ever
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
@@ -187,6 +188,8 @@ SALLYPORT_SLICE: timedelta = env.seconds("SALLYPORT_SLICE", 1, minimum=0.01)
 SALLYPORT_STEP_TIMEOUT_CEILING: timedelta = env.seconds("SALLYPORT_STEP_TIMEOUT_CEILING", 7 * 86400, minimum=1)
 SALLYPORT_EXECUTION_DEADLINE: timedelta = env.seconds("SALLYPORT_EXECUTION_DEADLINE", 7 * 86400, minimum=1)
 SALLYPORT_QUEUE_LIMIT = env.integer("SALLYPORT_QUEUE_LIMIT", 50_000, minimum=1)  # queued step runs of one tenant
+#: a worker that is told to end has so long; less than its supervisor waits before it kills
+SALLYPORT_DRAIN_GRACE: timedelta = env.seconds("SALLYPORT_DRAIN_GRACE", 10, minimum=0.1)
 SALLYPORT_STOP_GRACE: timedelta = env.seconds("SALLYPORT_STOP_GRACE", 30, minimum=0)
 SALLYPORT_ALLOW_FAKE = env.flag("SALLYPORT_ALLOW_FAKE")
 SALLYPORT_ALLOW_NETWORKS = [str(network) for network in env.cidr_list("ALLOW_NETWORKS")]

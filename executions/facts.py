@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +37,9 @@ class StoredFacts:
 
     def branches(self, opener: str, parent: str) -> Sequence[ScopeFact]:
         return statements.branches(self.execution.id, opener, parent)
+
+    def has_open_branch(self, opener: str, parent: str, *, besides: Collection[str]) -> bool:
+        return statements.has_open_branch(self.execution.id, opener, parent, besides=besides)
 
     def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:  # noqa: ARG002 (the engine's port)
         """The trigger's object, parameters, inputs and asset as stored at the start, and the steps so far.

@@ -13,6 +13,7 @@ LIVE_EXECUTION = ("pending", "running", "paused")
 FINAL_EXECUTION = ("completed", "failed", "cancelled")
 LIVE_STEP = ("pending", "running", "retrying", "waiting", "uncertain")
 FINAL_STEP = ("completed", "failed", "timed_out", "skipped", "cancelled")
+QUEUED = models.Q(status__in=("pending", "retrying"))
 
 
 class NextNumber(Func):
@@ -91,6 +92,10 @@ class Execution(UUIDModel):
             models.Index(
                 fields=("created_at",), condition=models.Q(start_key__isnull=False), name="execution_start_keys"
             ),
+            # What has not begun, a tenant's playbooks in turn; ids are in the order of their making.
+            models.Index(
+                fields=("tenant", "playbook", "id"), condition=models.Q(status="pending"), name="execution_fresh"
+            ),
         )
 
     def __str__(self) -> str:
@@ -134,8 +139,9 @@ class StepRun(models.Model):
     """One visit to a step. Its row is its own outbox: status, due_at and published_at say what to deliver."""
 
     id = models.UUIDField(primary_key=True, editable=False)  # made from execution, scope and step; the call's key
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="step_runs")
-    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+")
+    # Found by the indexes below; one of the key alone would be written for nothing, in every move.
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="step_runs", db_index=False)
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)
     scope = models.ForeignKey(Scope, on_delete=models.CASCADE, related_name="step_runs")
     step_id = models.CharField(max_length=300)
     scope_path = models.TextField(blank=True)
@@ -152,6 +158,8 @@ class StepRun(models.Model):
     due_at = models.DateTimeField(null=True)
     published_at = models.DateTimeField(null=True)
     publications = models.PositiveSmallIntegerField(default=0)
+    nudged_with = models.PositiveSmallIntegerField(default=1, db_default=1)  # step runs in its nudge, itself counted
+    goes_ahead = models.BooleanField(default=False, db_default=False)  # while published: of what waits in the broker
     deadline_at = models.DateTimeField(null=True)
     effect = models.CharField(max_length=16, default="none")  # none, intended, applied, unknown
     effective_class = models.CharField(max_length=16, blank=True)
@@ -211,8 +219,29 @@ class StepRun(models.Model):
             ),
         )
         indexes = (
+            models.Index(fields=("tenant", "due_at"), condition=QUEUED, name="step_run_queued"),
+            # due_at stands at the end: what is not due yet is passed over in the index.
             models.Index(
-                fields=("due_at",), condition=models.Q(status__in=("pending", "retrying")), name="step_run_due"
+                fields=("tenant", "execution", "position", "due_at"),
+                condition=QUEUED
+                & models.Q(published_at__isnull=True)
+                & (models.Q(position__gt=1) | models.Q(started_at__isnull=False)),
+                name="step_run_begun",
+            ),
+            models.Index(
+                fields=("tenant", "execution"),
+                condition=QUEUED & models.Q(published_at__isnull=True, lost_attempts__gt=0),
+                name="step_run_lost",
+            ),
+            models.Index(
+                fields=("published_at",),
+                condition=QUEUED & models.Q(published_at__isnull=False),
+                name="step_run_published",
+            ),
+            models.Index(
+                fields=("tenant",),
+                condition=QUEUED & models.Q(published_at__isnull=False, goes_ahead=True),
+                name="step_run_ahead",
             ),
             models.Index(fields=("lease_until",), condition=models.Q(status="running"), name="step_run_leases"),
             models.Index(
@@ -230,7 +259,7 @@ class StepRun(models.Model):
 class Attempt(models.Model):
     """One try at a step run by one worker; its number is the fence of its claim."""
 
-    step_run = models.ForeignKey(StepRun, on_delete=models.CASCADE, related_name="attempts")
+    step_run = models.ForeignKey(StepRun, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField()
     worker = models.CharField(max_length=200)
     started_at = models.DateTimeField()
@@ -253,7 +282,7 @@ class Attempt(models.Model):
 class Event(models.Model):
     """A stored fact about an execution. Numbered without gap under the execution's lock."""
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="events")
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="events", db_index=False)
     seq = models.BigIntegerField()
     type = models.CharField(max_length=32)
     at = models.DateTimeField()

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from connectors import dispatch
 from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
-from executions import failpoints, phases, scripts, statements
+from executions import draining, failpoints, phases, scripts, statements
 from executions.engine.decisions import Kind
 from executions.leases import Holding
 from executions.performed import Abandoned, Performed, engine_failure
@@ -76,12 +76,20 @@ def _call(work: Work, holding: Holding) -> Performed:
     if plan.failure is not None:
         return performed
     failpoints.reach("after_prepare")
+    _check_draining()
     performed = _look_back(work, plan, performed, holding)
     if performed.outcome.kind != OutcomeKind.COMPLETED or performed.probed == ProbeAnswer.THERE:
         return performed
+    _check_draining()
     if plan.effect != EffectClass.READ:
         _intend(work, plan, holding)
     return _act(work, plan, replace(performed, is_intended=plan.effect != EffectClass.READ), holding)
+
+
+def _check_draining() -> None:
+    """A worker that ends begins no call: another one is rung for the step at once (S22)."""
+    if draining.has_begun():
+        raise Abandoned("the worker ends")
 
 
 def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding) -> Performed:
@@ -99,7 +107,8 @@ def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding
         log.exception("step.call_broken", extra={"step_run": str(work.run.id)})
         return replace(performed, outcome=unknown(f"The call broke on our side: {type(error).__name__}."))
     failpoints.reach("after_send")
-    if not result.outcome.sent and (result.was_stopped or result.outcome.code == "lease_lost"):
+    is_cut = holding.is_cut and not performed.is_intended
+    if (is_cut or not result.outcome.sent) and (result.was_stopped or result.outcome.code == "lease_lost"):
         raise Abandoned(holding.why)
     return replace(performed, outcome=result.outcome, calls=result.calls)
 
@@ -116,7 +125,7 @@ def _intend(work: Work, plan: dispatch.Plan, holding: Holding) -> None:
     )
     if not noted:
         raise Abandoned("the lease is lost or the execution is stopping")
-    holding.renewed(asked_at)
+    holding.intended(asked_at)
     failpoints.reach("after_intent")
 
 

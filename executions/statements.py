@@ -6,7 +6,7 @@ the invariant it keeps. Moves written here are checked against ``engine.statuses
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from executions.claimable import CLAIMABLE, QUEUED, SERVED
 from executions.engine.facts import ScopeFact
 from executions.rows import (
     ExecutionRow,
@@ -27,8 +28,10 @@ from executions.rows import (
     write_json,
 )
 
+Args = Sequence[Any] | Mapping[str, Any]
 
-def _one(sql: str, args: Sequence[Any]) -> Sequence[Any] | None:
+
+def _one(sql: str, args: Args) -> Sequence[Any] | None:
     with connection.cursor() as cursor:
         cursor.execute(sql, args)
         row: Sequence[Any] | None = cursor.fetchone()
@@ -79,18 +82,23 @@ def execution_of(step_run: UUID) -> UUID | None:
 
 # Primary key of the step run; zero rows: somebody else has it, or it is not due (I4). The caller holds the
 # execution's lock and has seen that it is live, not held and not stopping.
-CLAIM = (
-    """
-UPDATE executions_steprun s
-   SET status = 'running', fence = s.fence + 1, worker = %s, lease_until = clock_timestamp() + %s,
-       started_at = COALESCE(s.started_at, clock_timestamp()), published_at = NULL, publications = 0
- WHERE s.id = %s AND s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
-RETURNING """
-    + StepRunRow.COLUMNS
+CLAIM = f"""
+WITH s AS (
+    UPDATE executions_steprun s
+       SET status = 'running', fence = s.fence + 1, worker = %s, lease_until = clock_timestamp() + %s,
+           started_at = COALESCE(s.started_at, clock_timestamp()), published_at = NULL, publications = 0
+     WHERE s.id = %s AND s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
+    RETURNING s.*
+), attempt AS (
+    INSERT INTO executions_attempt (step_run_id, number, worker, started_at, outcome, code, message, calls)
+    SELECT s.id, s.fence, s.worker, clock_timestamp(), '', '', '', '[]' FROM s
 )
+SELECT {StepRunRow.COLUMNS} FROM s
+"""  # noqa: S608 (constants of this code)
 
 
 def claim(step_run: UUID, *, worker: str, lease: timedelta) -> StepRunRow | None:
+    """Claim a due step run and open its attempt, whose number is the new fence."""
     row = _one(CLAIM, (worker, lease, step_run))
     return StepRunRow.read(row) if row else None
 
@@ -115,14 +123,6 @@ def may_act(row: StepRunRow) -> bool:
     # Read after the lock: the fence moves only under it.
     leased = "SELECT 1 FROM executions_steprun WHERE id = %s AND fence = %s AND status = 'running'"
     return _one(leased + " AND lease_until > clock_timestamp()", (row.id, row.fence)) is not None
-
-
-def insert_attempt(step_run: UUID, number: int, worker: str) -> None:
-    _count(
-        "INSERT INTO executions_attempt (step_run_id, number, worker, started_at, outcome, code, message, calls)"
-        " VALUES (%s, %s, %s, clock_timestamp(), '', '', '', '[]')",
-        (step_run, number, worker),
-    )
 
 
 # Primary keys; the execution's row is read FOR SHARE so that a stop and an intent have an order (I18). Zero
@@ -307,6 +307,19 @@ def branches(execution_id: UUID, opener: str, parent: str) -> list[ScopeFact]:
     return [scope_fact(row) for row in _all(BRANCHES, (parent, scope_id(execution_id, parent), opener))]
 
 
+# Index on parent_id; ends at the first that is open.
+OPEN_BRANCH = """
+SELECT EXISTS (SELECT 1 FROM executions_scope c
+                WHERE c.parent_id = %s AND c.opener_step = %s AND c.status = 'open' AND c.id <> ALL(%s))
+"""
+
+
+def has_open_branch(execution_id: UUID, opener: str, parent: str, *, besides: Iterable[str]) -> bool:
+    left_out = [scope_id(execution_id, path) for path in besides]
+    row = _one(OPEN_BRANCH, (scope_id(execution_id, parent), opener, left_out))
+    return row is not None and bool(row[0])
+
+
 def scope_exists(execution_id: UUID, path: str) -> ScopeFact | None:
     chain = scope_chain(scope_id(execution_id, path))
     return chain[0] if chain else None
@@ -389,20 +402,6 @@ def insert_step_runs(execution: ExecutionRow, runs: Sequence[NewStepRun], *, now
     _insert(INSERT_STEP_RUN, rows)
 
 
-# One statement for all events of a turn; seq is unique in an execution (I23).
-INSERT_EVENTS = """
-INSERT INTO executions_event (execution_id, seq, type, at, step_run_id, data)
-SELECT %s, e.seq, e.type, %s, e.step_run, e.data
-  FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::jsonb[]) AS e(seq, type, step_run, data)
-"""
-
-
-def insert_events(execution_id: UUID, at: datetime, rows: Sequence[tuple[int, str, UUID | None, str]]) -> None:
-    """Insert (seq, type, step run, data as JSON text)."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    _count(INSERT_EVENTS, (execution_id, at, *columns))
-
-
 # A turn may come after the end, for a late note or a review: why and when it ended stay as they are (I2).
 UPDATE_EXECUTION = """
 UPDATE executions_execution
@@ -413,9 +412,27 @@ UPDATE executions_execution
  WHERE id = %s
 """
 
+# One statement for all events of a turn and the row they are numbered by; seq is unique in an execution (I23).
+UPDATE_WITH_EVENTS = f"""
+WITH told AS (
+    INSERT INTO executions_event (execution_id, seq, type, at, step_run_id, data)
+    SELECT %s, n.seq, n.type, %s, n.step_run, n.data
+      FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::jsonb[]) AS n(seq, type, step_run, data)
+)
+{UPDATE_EXECUTION}
+"""  # noqa: S608 (constants of this code)
 
-def update_execution(args: Sequence[Any]) -> None:
-    _count(UPDATE_EXECUTION, args)
+
+def update_execution(
+    execution_id: UUID, at: datetime, values: Sequence[Any], events: Sequence[tuple[int, str, UUID | None, str]]
+) -> None:
+    """Write the row of a turn and its events: (seq, type, step run, data as JSON text)."""
+    args = (*values, execution_id)
+    if not events:
+        _count(UPDATE_EXECUTION, args)
+        return
+    columns = [list(column) for column in zip(*events, strict=True)]
+    _count(UPDATE_WITH_EVENTS, (execution_id, at, *columns, *args))
 
 
 # Index step_run_order (execution, position); tells running from paused (E3, rulings 1 and 7).
@@ -440,6 +457,24 @@ def publish_anew(execution_id: UUID) -> None:
         " AND status IN ('pending', 'retrying') AND published_at IS NOT NULL",
         (execution_id,),
     )
+
+
+# What was named by a nudge and is started by nobody is published anew. In the order of ids, past what is locked: a row
+# that somebody claims or moves at this moment needs it no more, and no two callers wait for one another.
+UNPUBLISH = f"""
+WITH named AS (
+    SELECT s.id FROM executions_steprun s WHERE s.id = ANY(%s) AND {QUEUED} AND s.published_at IS NOT NULL
+     ORDER BY s.id FOR UPDATE SKIP LOCKED
+)
+UPDATE executions_steprun s
+   SET published_at = NULL, publications = GREATEST(s.publications - 1, 0), goes_ahead = false, nudged_with = 1
+  FROM named WHERE s.id = named.id
+"""  # noqa: S608 (constants of this code)
+
+
+def unpublish(step_runs: Sequence[UUID]) -> int:
+    """Let step runs that were published and not claimed be published again at once; return how many are."""
+    return _count(UNPUBLISH, (list(step_runs),))
 
 
 def set_deadline(step_run: UUID, deadline_at: datetime | None) -> None:
@@ -520,6 +555,48 @@ def holds_fence(step_run: UUID, fence: int) -> bool:
         "SELECT 1 FROM executions_steprun WHERE id = %s AND fence = %s AND status = 'running'", (step_run, fence)
     )
     return row is not None
+
+
+# What was put ahead is urgent as long as its nudge is young; an old nudge may be lost, and nobody waits for that.
+AHEAD = f"""
+s.tenant_id <> %(tenant)s AND s.goes_ahead AND {QUEUED} AND s.published_at > clock_timestamp() - interval '3 s'
+   AND s.due_at <= clock_timestamp() AND {CLAIMABLE}
+"""
+
+# Primary key, and index step_run_ahead, which is empty but while a tenant that had little has come in.
+HOLDS_FENCE = f"""
+SELECT EXISTS (SELECT 1 FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id WHERE {AHEAD})
+  FROM executions_steprun mine WHERE mine.id = %(step_run)s AND mine.fence = %(fence)s AND mine.status = 'running'
+"""  # noqa: S608
+
+HAD_LESS = f"""
+WITH shares AS (
+    SELECT v.tenant_id, sum(v.had) / max(t.dispatch_weight) AS share
+      FROM ({SERVED}) v JOIN accounts_tenant t ON t.id = v.tenant_id GROUP BY v.tenant_id
+)
+SELECT EXISTS (
+    SELECT 1 FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+      JOIN shares theirs ON theirs.tenant_id = s.tenant_id
+     WHERE {AHEAD} AND theirs.share < (SELECT share FROM shares WHERE tenant_id = %(tenant)s))
+"""  # noqa: S608
+
+
+def holds_fence_and_may_go_on(run: StepRunRow) -> tuple[bool, bool]:
+    """Whether this fence may write (I5), and whether its worker may go on with what follows (ruling 31).
+
+    It yields to a tenant that has had less and has due work, by the same measure as the dispatcher. The caller holds
+    the execution's lock.
+    """
+    row = _one(HOLDS_FENCE, {"tenant": run.tenant_id, "step_run": run.id, "fence": run.fence})
+    if row is None:
+        return False, False
+    return True, not (row[0] and has_had_more(run.tenant_id))
+
+
+def has_had_more(tenant_id: UUID) -> bool:
+    """True while a tenant waits that has less running and published than this one, each by its weight."""
+    row = _one(HAD_LESS, {"tenant": tenant_id})
+    return row is not None and bool(row[0])
 
 
 def since_first_intent(step_run: UUID) -> timedelta:

@@ -16,7 +16,8 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from executions import events, failpoints, nodes
+from executions import chunks, draining, events, failpoints, nodes, statements
+from executions.chunks import Chunk
 from executions.leases import Holding, keeper
 from executions.performed import Abandoned, Performed, broken
 from executions.performing import perform
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 STEPS_A_SLICE = 50
 LOST_CONNECTION = (OperationalError, InterfaceError)
 
-_is_draining = threading.Event()
-
 
 @worker_ready.connect
 def _say_that_it_works(sender: Any = None, **_: object) -> None:
@@ -39,13 +38,13 @@ def _say_that_it_works(sender: Any = None, **_: object) -> None:
     nodes.keep_beating(
         f"work@{socket.gethostname()}:{os.getpid()}",
         slots=int(getattr(slots, "limit", 0) or settings.SALLYPORT_WORKER_THREADS),
-        stop=_is_draining,
+        stop=draining.begun(),
     )
 
 
 @worker_shutting_down.connect
 def _drain(**_: object) -> None:
-    _is_draining.set()
+    draining.begin()
 
 
 def worker_name() -> str:
@@ -55,22 +54,50 @@ def worker_name() -> str:
 @shared_task(name="executions.run_step", acks_late=True, ignore_result=True)
 def run_step(*, step_run_ids: Sequence[str]) -> None:
     """Run steps to their outcomes. Safe to deliver twice: only one worker can claim a step run."""
-    for text in step_run_ids:
-        if _is_draining.is_set():
-            return  # the rows are due still; another worker is nudged
-        run_from(UUID(text))
+    with chunks.opened([UUID(text) for text in step_run_ids]) as chunk:
+        run_chunk(chunk)
     events.wake_dispatcher()  # the window has room again
 
 
 def run_from(step_run_id: UUID) -> None:
     """Claim a step run and carry on with what follows it, until the slice ends (ARCHITECTURE, carry on in place)."""
-    began = time.monotonic()
-    work = _claim(step_run_id)
-    steps = 1
-    while work is not None:
-        is_over = time.monotonic() - began > settings.SALLYPORT_SLICE.total_seconds() or steps >= STEPS_A_SLICE
-        work = _run(work, carry_on=not is_over and not _is_draining.is_set())
-        steps += 1
+    run_chunk(Chunk([step_run_id]))
+
+
+def run_chunk(chunk: Chunk) -> None:
+    """Run what a nudge names one after the other, each with what follows it, until the slice ends or others wait."""
+    shift = Shift(chunk)
+    while (waiting := chunk.waiting()) and shift.may_take_up():
+        chunk.started(waiting[0])
+        work = _claim(waiting[0])
+        while work is not None:
+            work = _run(work, shift)
+
+
+class Shift:
+    """How long one worker thread goes on by itself before it takes its next nudge."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self._began = time.monotonic()
+        self._steps = 0
+        self._tenant: UUID | None = None
+
+    def begins(self, work: Work) -> None:
+        self._steps += 1
+        self._tenant = work.run.tenant_id
+        self.chunk.started(work.run.id)
+
+    def may_go_on(self) -> bool:
+        """Whether the slice goes on (ruling 31); that nobody else comes first is seen where the outcome is recorded."""
+        is_over = time.monotonic() - self._began > settings.SALLYPORT_SLICE.total_seconds()
+        return not is_over and self._steps < STEPS_A_SLICE and not draining.has_begun()
+
+    def may_take_up(self) -> bool:
+        """Whether the next that the nudge names is started; the first always is, but where the worker ends."""
+        if self._tenant is None:
+            return not draining.has_begun()
+        return self.may_go_on() and not statements.has_had_more(self._tenant)
 
 
 def _claim(step_run_id: UUID) -> Work | None:
@@ -87,17 +114,21 @@ def _claim(step_run_id: UUID) -> Work | None:
         return None
 
 
-def _run(work: Work, *, carry_on: bool) -> Work | None:
+def _run(work: Work, shift: Shift) -> Work | None:
+    shift.begins(work)
     failpoints.reach("after_claim")
     with keeper.hold(work.run.id, work.run.fence, asked_at=work.asked_at) as holding:
         try:
-            performed = _performed(work, holding)
+            with shift.chunk.calling():
+                performed = _performed(work, holding)
         except Abandoned as error:
             log.info("step.abandoned", extra={"step_run": str(work.run.id), "why": str(error)})
             hand_back(work)
             return None
         failpoints.reach("before_record_commit")
-        following = record_outcome(work=work, performed=performed, carry_on=carry_on)
+        following = record_outcome(
+            work=work, performed=performed, carry_on=shift.may_go_on(), beside=shift.chunk.waiting()
+        )
     failpoints.reach("after_record_commit")
     return following
 

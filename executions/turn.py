@@ -124,16 +124,9 @@ class Turn:
     def close(self) -> None:
         """Write the events and the row; tell others once it is committed."""
         seq = self.row.last_seq
-        if self._events:
-            statements.insert_events(
-                self.id,
-                self.now,
-                [
-                    (seq + index, type_, step_run, write_json(data))
-                    for index, (type_, step_run, data) in enumerate(self._events, start=1)
-                ],
-            )
         statements.update_execution(
+            self.id,
+            self.now,
             (
                 self.status,
                 self.reason,
@@ -148,8 +141,11 @@ class Turn:
                 self.step_runs_made,
                 self.failed_steps,
                 self.exception_handled,
-                self.id,
-            )
+            ),
+            [
+                (seq + index, type_, step_run, write_json(data))
+                for index, (type_, step_run, data) in enumerate(self._events, start=1)
+            ],
         )
         execution_id, tenant_id, wakes = self.id, self.row.tenant_id, self.wakes_dispatcher
         transaction.on_commit(lambda: events.announce(execution_id, tenant_id, wake=wakes), robust=True)

@@ -394,8 +394,10 @@ class Walk:
         """Go on once every branch is closed; merge their writes in the order of next_steps (D12, D13)."""
         if broke and opener.fail_fast:
             self.stop_branches(opener, path)
+        if self.scopes.has_open_branch(opener.id, path):
+            return  # asked first: of many branches all but the last end here
         branches = self.scopes.branches(opener.id, path)
-        if len(branches) < len(opener.next_steps) or any(b.status == ScopeStatus.OPEN for b in branches):
+        if len(branches) < len(opener.next_steps):
             return
         for branch in branches:
             for name, value in branch.writes.items():

@@ -6,7 +6,7 @@ A scope is a branch that is open or has ended. Its path names the enclosing bran
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
@@ -53,6 +53,10 @@ class Facts(Protocol):
 
     def branches(self, opener: str, parent: str) -> Sequence[ScopeFact]:
         """All scopes that this opener has opened in ``parent``."""
+        ...
+
+    def has_open_branch(self, opener: str, parent: str, *, besides: Collection[str]) -> bool:
+        """Whether one of them is open, those with the paths ``besides`` left out."""
         ...
 
     def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:

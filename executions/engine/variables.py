@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from executions.engine.facts import ROOT, Facts, ScopeFact
+from executions.engine.facts import ROOT, Facts, ScopeFact, ScopeStatus
 from playbooks.cacao.types import Step, Value, Variable, Workflow
 
 FAILED_STEP = "__sallyport_failed_step__"
@@ -38,6 +38,12 @@ class Scopes:
         found = {branch.path: branch for branch in self.facts.branches(opener, parent)}
         found.update({p: s for p, s in self.changed.items() if s.opener == opener and s.parent == parent})
         return sorted(found.values(), key=lambda branch: branch.position)
+
+    def has_open_branch(self, opener: str, parent: str) -> bool:
+        changed = [scope for scope in self.changed.values() if scope.opener == opener and scope.parent == parent]
+        if any(scope.status == ScopeStatus.OPEN for scope in changed):
+            return True
+        return self.facts.has_open_branch(opener, parent, besides=[scope.path for scope in changed])
 
     def chain(self, path: str) -> Iterator[ScopeFact]:
         """This scope and those around it, innermost first; the last is the execution's own."""

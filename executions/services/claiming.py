@@ -61,7 +61,6 @@ def claim_in(turn: Turn, step_run_id: UUID, *, worker: str) -> Work | None:
     run = statements.claim(step_run_id, worker=worker, lease=settings.SALLYPORT_LEASE)
     if run is None:
         return None
-    statements.insert_attempt(run.id, run.fence, worker)
     turn.begin()
     turn.event("step.claimed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
     return _work_of(turn, run, worker=worker, asked_at=turn.locked_at)

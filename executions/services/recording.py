@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from connectors.base import OutcomeKind
@@ -27,18 +28,23 @@ from executions.turn import Turn, turn_of
 from playbooks.cacao.types import Command
 
 
-def record_outcome(*, work: Work, performed: Performed, carry_on: bool) -> Work | None:
+def record_outcome(*, work: Work, performed: Performed, carry_on: bool, beside: Sequence[UUID] = ()) -> Work | None:
     """Record an attempt and, where ``carry_on``, claim the step that follows in the same commit.
+
+    Where nothing follows, the first of ``beside`` is claimed: branches of the same execution that one nudge named.
 
     A commit whose answer was lost is read back by its fence before anything else is done (6.8): the record is
     guarded by the fence, so recording again either repeats what was rolled back or finds it done.
     """
-    return until_committed(work, lambda is_again: _record(work, performed, carry_on=carry_on, is_again=is_again))
+    return until_committed(
+        work, lambda is_again: _record(work, performed, carry_on=carry_on, beside=beside, is_again=is_again)
+    )
 
 
-def _record(work: Work, performed: Performed, *, carry_on: bool, is_again: bool) -> Work | None:
+def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequence[UUID], is_again: bool) -> Work | None:
     with turn_of(work.run.execution_id) as turn:
-        if turn is None or not statements.holds_fence(work.run.id, work.run.fence):
+        holds, may_go_on = (False, False) if turn is None else statements.holds_fence_and_may_go_on(work.run)
+        if turn is None or not holds:
             if turn is not None and is_again and carry_on:
                 claimed = claimed_before(turn, worker=work.worker, asked_at=work.asked_at)
                 if claimed is not None:
@@ -60,12 +66,13 @@ def _record(work: Work, performed: Performed, *, carry_on: bool, is_again: bool)
             finish_stop(turn)
             return None
         due = carry_out(turn, work.workflow, decisions)
-        return go_on(turn, due, worker=work.worker if carry_on else None)
+        return go_on(turn, due, worker=work.worker if carry_on and may_go_on else None, beside=beside)
 
 
-def go_on(turn: Turn, due: list[UUID], *, worker: str | None) -> Work | None:
+def go_on(turn: Turn, due: list[UUID], *, worker: str | None, beside: Sequence[UUID] = ()) -> Work | None:
     """Claim the first of what is due, where a worker carries on; leave the rest to the dispatcher."""
-    claimed = claim_in(turn, due[0], worker=worker) if due and worker else None
+    following = due[0] if due else next(iter(beside), None)
+    claimed = claim_in(turn, following, worker=worker) if following and worker else None
     left = due[1:] if claimed else due
     turn.wakes_dispatcher = turn.wakes_dispatcher or bool(left)
     if claimed is None and turn.is_live:

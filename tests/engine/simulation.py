@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,6 +69,10 @@ class Simulation:
 
     def branches(self, opener: str, parent: str) -> Sequence[ScopeFact]:
         return [s for s in self.scopes.values() if s.opener == opener and s.parent == parent]
+
+    def has_open_branch(self, opener: str, parent: str, *, besides: Collection[str]) -> bool:
+        left = [branch for branch in self.branches(opener, parent) if branch.path not in besides]
+        return any(branch.status == ScopeStatus.OPEN for branch in left)
 
     def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -12,6 +12,7 @@ from core.actors import SYSTEM
 from executions import dispatching, nodes, queue
 from executions.dispatching import dispatch_due
 from executions.models import Execution
+from executions.queue import Nudge
 from executions.services import cancel_execution, pause_execution, resume_execution
 from executions.services.sweeping import sweep_once
 from tests.engine.test_decide import act, end, flow
@@ -27,12 +28,14 @@ class Broker:
 
     def __init__(self) -> None:
         self.nudges: list[UUID] = []
+        self.published: list[Nudge] = []
         self.is_away = False
 
-    def publish(self, step_runs: Any) -> None:
+    def publish(self, nudges: Sequence[Nudge]) -> None:
         if self.is_away:
             raise OperationalError("away")
-        self.nudges += step_runs
+        self.published += nudges
+        self.nudges += [step_run for nudge in nudges for step_run in nudge.step_runs]
 
     def waiting(self) -> int:
         if self.is_away:

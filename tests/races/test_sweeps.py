@@ -51,9 +51,9 @@ def test_dispatchers_at_once_publish_each_step_run_once(start: Start, monkeypatc
     published: list[UUID] = []
     lock = threading.Lock()
 
-    def publish(step_runs: list[UUID]) -> None:
+    def publish(nudges: list[queue.Nudge]) -> None:
         with lock:
-            published.extend(step_runs)
+            published.extend(step_run for nudge in nudges for step_run in nudge.step_runs)
 
     monkeypatch.setattr(queue, "publish", publish)
     nodes.beat("work@one", role="work", slots=100)

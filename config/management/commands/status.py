@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
-from redis import RedisError
+from kombu.exceptions import OperationalError
 
 from config import running
 
@@ -48,5 +48,5 @@ def _queue() -> dict[str, int]:
     """Return the figures; none while a store is just starting again."""
     try:
         return running.queue_figures()
-    except (DatabaseError, RedisError) as error:
+    except (DatabaseError, OperationalError) as error:
         raise CommandError(f"The queue's figures cannot be read: {error}") from error

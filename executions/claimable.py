@@ -1,0 +1,24 @@
+"""What may be claimed, as one condition of SQL for every statement that asks.
+
+``s`` is the step run, ``e`` its execution. A further reason why something may not be claimed for now belongs into
+CLAIMABLE: what is not claimable is neither published nor counted, and nobody yields to it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+QUEUED: Final = "s.status IN ('pending', 'retrying')"
+CLAIMABLE: Final = "e.held_at IS NULL AND e.stop_as = ''"
+
+#: What each tenant, and each playbook of it, has now: running, or published (a nudge with n step runs counts 1/n
+#: for each). Indexes step_run_leases and step_run_published; as many rows as slots and window have room for.
+SERVED: Final = f"""
+SELECT s.tenant_id, e.playbook_id, 1.0::float8 AS had, false AS is_published
+  FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+ WHERE s.status = 'running'
+UNION ALL
+SELECT s.tenant_id, e.playbook_id, 1.0::float8 / GREATEST(s.nudged_with, 1), true
+  FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+ WHERE {QUEUED} AND s.published_at IS NOT NULL AND s.due_at <= clock_timestamp() AND {CLAIMABLE}
+"""  # noqa: S608 (constants of this module)
