@@ -14,8 +14,9 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
+from core.database import AWAY, is_away
 from executions import events, failpoints, nodes
 from executions.leases import Holding, keeper
 from executions.performed import Abandoned, Performed, broken
@@ -27,7 +28,6 @@ from executions.services.recording import record_outcome
 log = logging.getLogger(__name__)
 
 STEPS_A_SLICE = 50
-LOST_CONNECTION = (OperationalError, InterfaceError)
 
 _is_draining = threading.Event()
 
@@ -69,22 +69,34 @@ def run_from(step_run_id: UUID) -> None:
     steps = 1
     while work is not None:
         is_over = time.monotonic() - began > settings.SALLYPORT_SLICE.total_seconds() or steps >= STEPS_A_SLICE
-        work = _run(work, carry_on=not is_over and not _is_draining.is_set())
+        work = _run_or_drop(work, carry_on=not is_over and not _is_draining.is_set())
         steps += 1
 
 
-def _claim(step_run_id: UUID) -> Work | None:
-    """Claim; where this thread's connection had broken, once more on a new one. The row stays due in any case."""
+def _run_or_drop(work: Work, *, carry_on: bool) -> Work | None:
+    """Run a step; where the database takes no outcome until the lease is over, let go of it: the sweep takes it up."""
     try:
-        return claim_step(step_run_id=step_run_id, worker=worker_name())
-    except LOST_CONNECTION:
+        return _run(work, carry_on=carry_on)
+    except AWAY as error:
+        if not is_away(error):
+            raise
         connection.close()
-    try:
-        return claim_step(step_run_id=step_run_id, worker=worker_name())
-    except LOST_CONNECTION:
-        connection.close()
-        log.warning("claim.database_away", extra={"step_run": str(step_run_id)})
+        log.error("outcome.dropped", extra={"step_run": str(work.run.id), "fence": work.run.fence})
         return None
+
+
+def _claim(step_run_id: UUID) -> Work | None:
+    """Claim; where this thread's connection broke, once more on a new one. The row stays due in any case."""
+    asked_at = time.monotonic()
+    for in_doubt_since in (None, asked_at):
+        try:
+            return claim_step(step_run_id=step_run_id, worker=worker_name(), in_doubt_since=in_doubt_since)
+        except AWAY as error:
+            if not is_away(error):
+                raise
+            connection.close()
+    log.warning("claim.database_away", extra={"step_run": str(step_run_id)})
+    return None
 
 
 def _run(work: Work, *, carry_on: bool) -> Work | None:
@@ -106,11 +118,11 @@ def _performed(work: Work, holding: Holding) -> Performed:
     """Perform; what breaks before anything is sent is a failed try, or no try at all where the database was away."""
     try:
         return perform(work, holding)
-    except LOST_CONNECTION as error:
-        connection.close()
-        raise Abandoned("the database was away") from error
     except Abandoned:
         raise
     except Exception as error:
+        if is_away(error):
+            connection.close()
+            raise Abandoned("the database was away") from error
         log.exception("step.broken", extra={"step_run": str(work.run.id)})
         return broken(error)
