@@ -16,6 +16,7 @@ from accounts import keys, selectors
 from accounts.models import ApiKey, Tenant, User
 from accounts.permissions import ADMINISTRATORS, ROLES, is_scope, limited_to, permissions_of
 from core.actors import SYSTEM, Actor
+from core.database import AWAY, is_away
 from core.errors import Conflict, FieldError, Forbidden, Invalid
 
 #: ``last_used_at`` is written at most so often a key: it is for people, and a write a request is dear.
@@ -165,9 +166,19 @@ def authenticate_key(key: str, *, now: datetime) -> selectors.Caller | None:
         return None
     before = now - USE_NOTED_EVERY
     if row.last_used_at is None or row.last_used_at < before:
-        unnoted = Q(last_used_at=None) | Q(last_used_at__lt=before)
-        ApiKey.objects.filter(unnoted, pk=row.pk).update(last_used_at=now)
+        _note_use(row, before=before, now=now)
     return selectors.caller_of_key(row)
+
+
+def _note_use(key: ApiKey, *, before: datetime, now: datetime) -> None:
+    """A database that takes no writes keeps nobody from reading."""
+    unnoted = Q(last_used_at=None) | Q(last_used_at__lt=before)
+    try:
+        with transaction.atomic():
+            ApiKey.objects.filter(unnoted, pk=key.pk).update(last_used_at=now)
+    except AWAY as error:
+        if not is_away(error):
+            raise
 
 
 def check_grant(role: str, *, by: Actor) -> None:

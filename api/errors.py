@@ -12,11 +12,12 @@ from enum import StrEnum
 from typing import Any
 
 from django.core import exceptions as django_errors
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, InterfaceError
 from django.http import Http404
 from django.http.request import UnreadablePostError
 from rest_framework import exceptions as drf_errors
 
+from core.database import is_away
 from core.errors import Conflict, DomainError, FieldError, Forbidden, Invalid, LimitReached, NotFound, Unavailable
 from core.strict_json import JsonInvalid
 
@@ -201,7 +202,7 @@ def _of_django(error: BaseException) -> Problem | None:
             return problem(Kind.TOO_LARGE)
         case django_errors.SuspiciousOperation() | django_errors.BadRequest() | UnreadablePostError():
             return problem(Kind.MALFORMED)
-        case OperationalError() | InterfaceError():
+        case DatabaseError() | InterfaceError() if is_away(error):
             return problem(Kind.UNAVAILABLE, retry_after=5)
         case DataError():
             # PostgreSQL refuses a value that every check before it let through: the input is at fault.

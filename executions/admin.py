@@ -18,7 +18,8 @@ from django.utils.safestring import SafeString
 from accounts.selectors import actor_of_user
 from core.actors import Actor
 from core.errors import DomainError
-from executions import services
+from executions import payloads, services
+from executions.engine.apart import Apart
 from executions.models import Attempt, Event, Execution, Node, OutboxMessage, Review, StepRun, WebhookTarget
 from playbooks.selectors import workflow_by_id
 
@@ -36,7 +37,13 @@ def coloured(status: str) -> SafeString:
 
 
 def pretty(value: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, Apart):
+        return f"({value.size} octets, kept apart; SHA-256 {value.digest})"
+    return str(value)
 
 
 def link_to(row: Any, text: str) -> SafeString:
@@ -149,7 +156,7 @@ class ExecutionAdmin(ReadOnly):
 
     @admin.display(description="inputs")
     def given(self, row: Execution) -> SafeString:
-        return pretty(row.inputs)
+        return pretty(payloads.unpack(row.pk, row.inputs, depth=2))
 
     @admin.display(description="started by")
     def started_by(self, row: Execution) -> str:
@@ -222,7 +229,7 @@ class StepRunAdmin(ReadOnly):
 
     @admin.display(description="result")
     def outcome(self, row: StepRun) -> SafeString | str:
-        return pretty(row.result) if row.result else "-"
+        return pretty(payloads.unpack(row.execution_id, row.result)) if row.result else "-"
 
     @admin.display(description="decision")
     def chosen(self, row: StepRun) -> SafeString | str:
@@ -230,7 +237,7 @@ class StepRunAdmin(ReadOnly):
 
     @admin.display(description="note")
     def noted(self, row: StepRun) -> SafeString | str:
-        return pretty(row.note) if row.note else "-"
+        return pretty(payloads.unpack(row.execution_id, row.note, depth=2)) if row.note else "-"
 
 
 @admin.register(Attempt)

@@ -256,6 +256,22 @@ class StepRun(models.Model):
         return f"{self.step_id} in {self.execution_id}"
 
 
+class Payload(models.Model):
+    """A large value of an execution, kept apart from the rows that name it by its digest (``payloads.py``)."""
+
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+")
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="payloads", db_index=False)
+    digest = models.CharField(max_length=64)  # SHA-256 of the content, in hexadecimal
+    size = models.PositiveIntegerField()  # octets of the content
+    content = models.BinaryField()  # JSON in UTF-8
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("execution", "digest"), name="one_payload_per_content"),)
+
+    def __str__(self) -> str:
+        return f"{self.size} octets"
+
+
 class Attempt(models.Model):
     """One try at a step run by one worker; its number is the fence of its claim."""
 

@@ -17,6 +17,7 @@ from core.quoting import UnsafePlaceholder
 from core.secrets import MASK, Secret
 from executions import phases
 from executions.engine import substitution, templates
+from executions.engine.apart import Damaged, whole
 from executions.engine.variables import Scopes
 from executions.models import Execution
 from executions.services.claiming import Work
@@ -39,23 +40,24 @@ class CannotPrepare(Exception):
 
 def calls_of(work: Work) -> list[Call]:
     """Return the calls of a step: commands in order, each on all targets in their order (D19). Raises CannotPrepare."""
-    if work.step.operation is not None:
-        return [_operation(work)]
-    return _Preparing(work).calls()
+    try:
+        return [_operation(work)] if work.step.operation is not None else _Preparing(work).calls()
+    except Damaged as error:
+        raise CannotPrepare(error.reason, str(error)) from error
 
 
 def _operation(work: Work) -> Call:
     operation = work.step.operation
     assert operation is not None
     inputs = work.execution.inputs
-    overrides = inputs.get("overrides", {})
+    overrides = whole(inputs.get("overrides", {}))
     own = {name: value for name, value in operation.parameters.items() if name not in overrides}
     try:
         context = work.facts.template_context(work.run.scope_path, work.run.step_id) if templates.paths_of(own) else {}
         arguments = templates.resolve(own, context)
     except templates.UndefinedPath as error:
         raise CannotPrepare("undefined_variable", str(error)) from error
-    replaced = {name: overrides[name] for name in operation.parameters if name in overrides}
+    replaced = {name: whole(overrides[name]) for name in operation.parameters if name in overrides}
     return Call(key=str(work.run.id), arguments={**arguments, **replaced}, operation=operation.name)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID, uuid5
 
+from executions import payloads
 from executions.engine.facts import ScopeFact, ScopeStatus
+from executions.stored_json import read_json
 
 
 def scope_id(execution_id: UUID, path: str) -> UUID:
@@ -21,28 +21,6 @@ def scope_id(execution_id: UUID, path: str) -> UUID:
 def step_run_id(execution_id: UUID, path: str, step: str) -> UUID:
     """The id of a step run, made from its identity (execution, scope, step); also the key of its calls."""
     return uuid5(execution_id, f"step|{path}|{step}")
-
-
-def read_json(value: Any) -> Any:
-    """Django's cursor gives jsonb as text."""
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def storable(value: Any) -> Any:
-    """Return ``value`` as PostgreSQL can hold it: no U+0000 and no lone surrogate in a text, no infinite number."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, Mapping):
-        return {storable(str(key)): storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [storable(item) for item in value]
-    return value
-
-
-def write_json(value: Any) -> str:
-    return json.dumps(storable(value), ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True)
@@ -81,7 +59,7 @@ class ExecutionRow:
     @classmethod
     def read(cls, row: Sequence[Any]) -> Self:
         values = list(row)
-        values[12], values[13] = read_json(values[12]), read_json(values[13])
+        values[12], values[13] = payloads.unpack(values[0], values[12], depth=2), read_json(values[13])
         return cls(*values)
 
     @property
@@ -117,19 +95,18 @@ class StepRunRow:
     lost_attempts: int
     tries: int
     class_valid_until: datetime | None
-    result: dict[str, Any] | None
     note: dict[str, Any]
 
     COLUMNS = (
         "s.id, s.execution_id, s.tenant_id, s.scope_id, s.step_id, s.scope_path, s.step_type, s.kind, s.position, "
         "s.status, s.fence, s.intent_fence, s.effect, s.effective_class, s.deadline_at, s.lost_attempts, s.tries, "
-        "s.class_valid_until, s.result, s.note"
+        "s.class_valid_until, s.note"
     )
 
     @classmethod
     def read(cls, row: Sequence[Any]) -> Self:
         values = list(row)
-        values[18], values[19] = read_json(values[18]), read_json(values[19])
+        values[18] = payloads.unpack(values[1], values[18], depth=2)
         return cls(*values)
 
 
@@ -152,8 +129,8 @@ class NewStepRun:
 
 
 def scope_fact(row: Sequence[Any]) -> ScopeFact:
-    """Read (path, parent path, opener_step, key, position, status, is_isolated, variables, writes)."""
-    path, parent, opener, key, position, status, is_isolated, variables, writes = row
+    """Read (execution, path, parent path, opener_step, key, position, status, is_isolated, variables, writes)."""
+    execution, path, parent, opener, key, position, status, is_isolated, variables, writes = row
     return ScopeFact(
         path=path,
         parent=parent,
@@ -162,6 +139,6 @@ def scope_fact(row: Sequence[Any]) -> ScopeFact:
         position=position,
         status=ScopeStatus(status),
         is_isolated=is_isolated,
-        variables=read_json(variables),
-        writes=read_json(writes),
+        variables=payloads.unpack(execution, variables),
+        writes=payloads.unpack(execution, writes),
     )

@@ -14,19 +14,11 @@ from uuid import UUID
 
 from django.db import connection
 
+from executions import payloads
 from executions.claimable import CLAIMABLE, QUEUED, SERVED
 from executions.engine.facts import ScopeFact
-from executions.rows import (
-    ExecutionRow,
-    NewStepRun,
-    StepRunRow,
-    read_json,
-    scope_fact,
-    scope_id,
-    step_run_id,
-    storable,
-    write_json,
-)
+from executions.rows import ExecutionRow, NewStepRun, StepRunRow, scope_fact, scope_id, step_run_id
+from executions.stored_json import brief, storable, write_json
 
 Args = Sequence[Any] | Mapping[str, Any]
 
@@ -73,6 +65,12 @@ LOCK = "SELECT " + ExecutionRow.COLUMNS + ", clock_timestamp() FROM executions_e
 def lock_execution(execution_id: UUID) -> ExecutionRow | None:
     row = _one(LOCK, (execution_id,))
     return ExecutionRow.read(row) if row else None
+
+
+def _of(step_run: UUID) -> UUID:
+    found = execution_of(step_run)
+    assert found is not None
+    return found
 
 
 def execution_of(step_run: UUID) -> UUID | None:
@@ -195,13 +193,13 @@ def write_outcome(
     args = (
         status,
         reason,
-        storable(message),
+        brief(message),
         effect,
-        None if result is None else write_json(result),
+        None if result is None else payloads.write(row.execution_id, result),
         1 if counts else 0,
         due_at,
         quarantine_until,
-        write_json(note or {}),
+        payloads.write(row.execution_id, note or {}, depth=2),
         counts,
         is_final,
         row.id,
@@ -216,7 +214,7 @@ def end_attempt(
     _count(
         "UPDATE executions_attempt SET ended_at = clock_timestamp(), outcome = %s, code = %s, message = %s, calls = %s"
         " WHERE step_run_id = %s AND number = %s AND ended_at IS NULL",
-        (outcome, storable(code)[:64], storable(message), write_json(list(calls)), step_run, number),
+        (outcome, storable(code)[:64], brief(message), write_json(list(calls)), step_run, number),
     )
 
 
@@ -264,14 +262,14 @@ def move_step_run(
     args = (
         new,
         reason,
-        storable(message),
+        brief(message),
         None if verdict is None else write_json(verdict),
-        None if result is None else write_json(result),
+        None if result is None else payloads.write(_of(step_run), result),
         due_at,
         actor,
         1 if raise_fence else 0,
         effect,
-        write_json(note or {}),
+        payloads.write(_of(step_run), note, depth=2) if note else "{}",
         is_final,
         step_run,
         list(old),
@@ -286,7 +284,7 @@ WITH RECURSIVE chain AS (
     UNION ALL
     SELECT up.*, chain.height + 1 FROM executions_scope up JOIN chain ON up.id = chain.parent_id
 )
-SELECT c.path, p.path, c.opener_step, c.key, c.position, c.status, c.is_isolated, c.variables, c.writes
+SELECT c.execution_id, c.path, p.path, c.opener_step, c.key, c.position, c.status, c.is_isolated, c.variables, c.writes
   FROM chain c LEFT JOIN chain p ON p.id = c.parent_id
  ORDER BY c.height
 """
@@ -298,7 +296,7 @@ def scope_chain(scope: UUID) -> list[ScopeFact]:
 
 # Index on parent_id.
 BRANCHES = """
-SELECT c.path, %s, c.opener_step, c.key, c.position, c.status, c.is_isolated, c.variables, c.writes
+SELECT c.execution_id, c.path, %s, c.opener_step, c.key, c.position, c.status, c.is_isolated, c.variables, c.writes
   FROM executions_scope c WHERE c.parent_id = %s AND c.opener_step = %s ORDER BY c.position
 """
 
@@ -344,8 +342,8 @@ def insert_scopes(execution_id: UUID, scopes: Sequence[ScopeFact]) -> None:
             scope.position,
             scope.status.value,
             scope.is_isolated,
-            write_json(scope.variables),
-            write_json(scope.writes),
+            payloads.write(execution_id, scope.variables),
+            payloads.write(execution_id, scope.writes),
         )
         for scope in scopes
     ]
@@ -353,9 +351,10 @@ def insert_scopes(execution_id: UUID, scopes: Sequence[ScopeFact]) -> None:
 
 
 def update_scope(execution_id: UUID, scope: ScopeFact) -> None:
+    variables, writes = payloads.write(execution_id, scope.variables), payloads.write(execution_id, scope.writes)
     _count(
         "UPDATE executions_scope SET status = %s, variables = %s, writes = %s WHERE id = %s",
-        (scope.status.value, write_json(scope.variables), write_json(scope.writes), scope_id(execution_id, scope.path)),
+        (scope.status.value, variables, writes, scope_id(execution_id, scope.path)),
     )
 
 
@@ -389,7 +388,7 @@ def insert_step_runs(execution: ExecutionRow, runs: Sequence[NewStepRun], *, now
                 run.position,
                 run.status,
                 run.reason,
-                storable(run.message),
+                brief(run.message),
                 run.due_at,
                 run.deadline_at,
                 run.delay,
@@ -518,7 +517,10 @@ def step_outputs(execution_id: UUID) -> list[StepOutput]:
             step_id,
             scope_path,
             status in ("completed", "failed", "timed_out"),
-            {"status": _told(step_type, status), "output": (read_json(result) or {}).get("output")},
+            {
+                "status": _told(step_type, status),
+                "output": (payloads.unpack(execution_id, result) or {}).get("output"),
+            },
         )
         for step_id, scope_path, step_type, status, result in _all(STEP_OUTPUTS, (execution_id,))
     ]

@@ -14,8 +14,9 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
+from core.database import AWAY, is_away
 from executions import chunks, draining, events, failpoints, nodes, statements
 from executions.chunks import Chunk
 from executions.leases import Holding, keeper
@@ -28,7 +29,6 @@ from executions.services.recording import record_outcome
 log = logging.getLogger(__name__)
 
 STEPS_A_SLICE = 50
-LOST_CONNECTION = (OperationalError, InterfaceError)
 
 
 @worker_ready.connect
@@ -71,7 +71,7 @@ def run_chunk(chunk: Chunk) -> None:
         chunk.started(waiting[0])
         work = _claim(waiting[0])
         while work is not None:
-            work = _run(work, shift)
+            work = _run_or_drop(work, shift)
 
 
 class Shift:
@@ -100,18 +100,30 @@ class Shift:
         return self.may_go_on() and not statements.has_had_more(self._tenant)
 
 
-def _claim(step_run_id: UUID) -> Work | None:
-    """Claim; where this thread's connection had broken, once more on a new one. The row stays due in any case."""
+def _run_or_drop(work: Work, shift: Shift) -> Work | None:
+    """Run a step; where the database takes no outcome until the lease is over, let go of it: the sweep takes it up."""
     try:
-        return claim_step(step_run_id=step_run_id, worker=worker_name())
-    except LOST_CONNECTION:
+        return _run(work, shift)
+    except AWAY as error:
+        if not is_away(error):
+            raise
         connection.close()
-    try:
-        return claim_step(step_run_id=step_run_id, worker=worker_name())
-    except LOST_CONNECTION:
-        connection.close()
-        log.warning("claim.database_away", extra={"step_run": str(step_run_id)})
+        log.error("outcome.dropped", extra={"step_run": str(work.run.id), "fence": work.run.fence})
         return None
+
+
+def _claim(step_run_id: UUID) -> Work | None:
+    """Claim; where this thread's connection broke, once more on a new one. The row stays due in any case."""
+    asked_at = time.monotonic()
+    for in_doubt_since in (None, asked_at):
+        try:
+            return claim_step(step_run_id=step_run_id, worker=worker_name(), in_doubt_since=in_doubt_since)
+        except AWAY as error:
+            if not is_away(error):
+                raise
+            connection.close()
+    log.warning("claim.database_away", extra={"step_run": str(step_run_id)})
+    return None
 
 
 def _run(work: Work, shift: Shift) -> Work | None:
@@ -137,11 +149,11 @@ def _performed(work: Work, holding: Holding) -> Performed:
     """Perform; what breaks before anything is sent is a failed try, or no try at all where the database was away."""
     try:
         return perform(work, holding)
-    except LOST_CONNECTION as error:
-        connection.close()
-        raise Abandoned("the database was away") from error
     except Abandoned:
         raise
     except Exception as error:
+        if is_away(error):
+            connection.close()
+            raise Abandoned("the database was away") from error
         log.exception("step.broken", extra={"step_run": str(work.run.id)})
         return broken(error)

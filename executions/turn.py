@@ -17,7 +17,8 @@ from django.db import transaction
 
 from executions import events, outbox, statements
 from executions.engine.statuses import check_execution_move
-from executions.rows import ExecutionRow, storable, write_json
+from executions.rows import ExecutionRow
+from executions.stored_json import brief, write_json
 
 
 class Turn:
@@ -55,7 +56,8 @@ class Turn:
         return self.is_live and self.held_at is None and not self.stop_as
 
     def event(self, type_: str, step_run: UUID | None = None, **data: Any) -> None:
-        self._events.append((type_, step_run, data))
+        told = {name: brief(value) if isinstance(value, str) else value for name, value in data.items()}
+        self._events.append((type_, step_run, told))
 
     def move(self, new: str) -> None:
         """Move the execution; the table of legal moves is asked, the lock makes it compare-and-set."""
@@ -130,7 +132,7 @@ class Turn:
             (
                 self.status,
                 self.reason,
-                storable(self.message),
+                brief(self.message),
                 self.started_at,
                 self.ended_at,
                 self.held_at,

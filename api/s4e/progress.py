@@ -12,8 +12,9 @@ from api.s4e import ids
 from api.s4e.dialect.compiling import REJECTED, is_made
 from api.s4e.dialect.shapes import delay_id, is_asked, type_of
 from api.s4e.outputs import time
+from executions.engine.apart import Damaged, whole
 from executions.models import Execution, StepRun
-from executions.selectors import list_step_runs
+from executions.selectors import list_step_runs, result_of
 from manual.models import ManualRequest
 from playbooks.cacao.types import Step, StepType, Workflow
 from playbooks.selectors import workflow_by_id
@@ -51,21 +52,26 @@ class Row:
     place: int  # in the definition
     started_at: datetime | None = None
     completed_at: datetime | None = None
-    output: Any = None
+    output: Any = None  # an Apart where it is stored apart
     error: dict[str, str] | None = None
     is_opener: bool = False
 
     def shown(self) -> dict[str, Any]:
+        """Return the line; here a large output is read, which lists of executions never need."""
+        try:
+            output, error = whole(self.output), self.error
+        except Damaged as damage:
+            output, error = None, _error(damage.reason, str(damage))
         shown = {
             "step_id": self.step_id,
             "step_name": self.name,
             "type": self.type,
             "status": self.status,
-            "output": self.output,
+            "output": output,
             "started_at": time(self.started_at),
             "completed_at": time(self.completed_at),
         }
-        return {**shown, "error": self.error} if self.error else shown
+        return {**shown, "error": error} if error else shown
 
 
 class Progress:
@@ -242,7 +248,7 @@ def _started_at(run: StepRun) -> datetime:
 def _output(run: StepRun, step: Step) -> Any:
     if step.type == StepType.IF and run.verdict:
         return {"result": run.verdict.get("verdict")}
-    output = (run.result or {}).get("output")
+    output = result_of(run).get("output")
     if output is None and is_asked(step) and run.actor:
         decision = "rejected" if run.reason == REJECTED else "approved"
         return {"decision": decision, "decided_by": run.actor}

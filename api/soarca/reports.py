@@ -9,6 +9,8 @@ from uuid import UUID
 
 from api.dialects import cacao_step_id
 from api.soarca.outputs import execution_names, moment, step_names, variable
+from executions.engine.apart import Apart, Damaged, whole
+from executions.selectors import commands_of, values_of
 from playbooks.cacao.types import Step, Variable, Workflow
 
 if TYPE_CHECKING:
@@ -65,9 +67,17 @@ _CANCELLED: Final = "the execution of this {} was cancelled"
 
 
 def report(
-    execution: Execution, step_runs: Iterable[StepRun], workflow: Workflow, people: Mapping[UUID, str]
+    execution: Execution,
+    step_runs: Iterable[StepRun],
+    workflow: Workflow,
+    people: Mapping[UUID, str],
+    *,
+    in_full: bool = True,
 ) -> dict[str, Any]:
-    """Return the report of one execution. ``people`` maps a step run's id to the name of who answered it."""
+    """Return the report of one execution. ``people`` maps a step run's id to the name of who answered it.
+
+    ``in_full`` False, for lists: values that are stored apart are shown as null.
+    """
     status = _OF_EXECUTION.get(execution.status, ONGOING)
     return {
         "type": "execution_status",
@@ -80,13 +90,18 @@ def report(
         "status": status,
         "state": execution.status,
         "status_text": _text(status, execution.status, "playbook", execution.message),
-        "step_results": _step_results(execution, step_runs, workflow, people),
+        "step_results": _step_results(execution, step_runs, workflow, people, in_full=in_full),
         "request_interval": REQUEST_INTERVAL,
     }
 
 
 def _step_results(
-    execution: Execution, step_runs: Iterable[StepRun], workflow: Workflow, people: Mapping[UUID, str]
+    execution: Execution,
+    step_runs: Iterable[StepRun],
+    workflow: Workflow,
+    people: Mapping[UUID, str],
+    *,
+    in_full: bool,
 ) -> dict[str, Any]:
     """Return the results by step id. Of several visits the last has the plain key, earlier ones ``<step id>#<n>``."""
     visits: dict[str, list[StepRun]] = {}
@@ -97,12 +112,14 @@ def _step_results(
     for runs in visits.values():
         step_id = _shown_id(execution, runs[0])
         for number, run in enumerate(runs[:-1], start=1):
-            results[f"{step_id}#{number}"] = _step_result(execution, run, workflow, people)
-        results[step_id] = _step_result(execution, runs[-1], workflow, people)
+            results[f"{step_id}#{number}"] = _step_result(execution, run, workflow, people, in_full=in_full)
+        results[step_id] = _step_result(execution, runs[-1], workflow, people, in_full=in_full)
     return results
 
 
-def _step_result(execution: Execution, run: StepRun, workflow: Workflow, people: Mapping[UUID, str]) -> dict[str, Any]:
+def _step_result(
+    execution: Execution, run: StepRun, workflow: Workflow, people: Mapping[UUID, str], *, in_full: bool
+) -> dict[str, Any]:
     step = workflow.steps[run.step_id]
     status = _step_status(run)
     is_automated = run.kind != "request"
@@ -116,8 +133,8 @@ def _step_result(execution: Execution, run: StepRun, workflow: Workflow, people:
         "status": status,
         "status_text": _text(status, run.status, "step", run.message),
         "executed_by": AUTOMATED if is_automated else people.get(run.id) or run.actor or AUTOMATED,
-        "commands_b64": list(run.note.get("commands_b64", [])),
-        "variables": _variables(run, step, workflow),
+        "commands_b64": commands_of(run),
+        "variables": _variables(run, step, workflow, in_full=in_full),
         "automated_execution": is_automated,
         "automated_run": is_automated,
     }
@@ -139,16 +156,21 @@ def _text(status: str, state: str, noun: str, message: str) -> str:
     return f"{words} - error: {message}" if message and status not in (ONGOING, SUCCESS) else words
 
 
-def _variables(run: StepRun, step: Step, workflow: Workflow) -> dict[str, Any]:
-    """Return what the visit wrote, name -> variable in this family's shape."""
-    written = run.note.get("values")
-    if written is None:
-        written = (run.result or {}).get("output") if run.kind == "request" else None
-    if not isinstance(written, Mapping):
-        return {}
+def _variables(run: StepRun, step: Step, workflow: Workflow, *, in_full: bool) -> dict[str, Any]:
+    """Return what the visit wrote, name -> variable in this family's shape; null for what is not (or not yet) read."""
     return {
-        name: variable(name, {**_definition(name, step, workflow), "value": value}) for name, value in written.items()
+        name: variable(name, {**_definition(name, step, workflow), "value": _read(value, in_full=in_full)})
+        for name, value in (values_of(run) or {}).items()
     }
+
+
+def _read(value: Any, *, in_full: bool) -> Any:
+    if isinstance(value, Apart) and not in_full:
+        return None
+    try:
+        return whole(value)
+    except Damaged:
+        return None  # the store has logged it
 
 
 def _definition(name: str, step: Step, workflow: Workflow) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from functools import cached_property
 from typing import Any, Final
 
 from core import strict_json
+from executions.engine.apart import whole
 from playbooks.cacao.types import OutputMapping, Step, Value, Variable
 from playbooks.cacao.values import convert, meant_type, text_of
 
-#: Returns the declaration and the present value of a name, None where nothing has that name.
-Lookup = Callable[[str], tuple[Variable, Value] | None]
+#: Returns the declaration and the present value of a name (an Apart where it is stored apart), None where nothing has
+#: that name.
+Lookup = Callable[[str], tuple[Variable, Any] | None]
 
 RESERVED_PREFIX: Final = "__sallyport_"
 
@@ -43,6 +45,8 @@ _ABSENT: Final = object()
 
 class OutputInvalid(Exception):
     """An output does not fit its variable, or a mapping finds nothing. Nothing is written (D26)."""
+
+    reason = "output_invalid"
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"{name}: {message}")
@@ -107,7 +111,7 @@ def variables_from(
     ``output`` None: the step gave no output. Mappings write their variable, listed in ``out_args`` or not.
 
     Raises OutputInvalid: a value of the wrong type, a mapping that finds nothing or is not read, a constant, reserved
-    or undeclared name.
+    or undeclared name. Raises Damaged where a mapping reads what is stored apart and cannot be read.
     """
     given = _Output(output, stderr, exit_code, status, headers or {})
     values: dict[str, Value] = {}
@@ -147,7 +151,7 @@ def _mapped(mapping: OutputMapping, given: _Output, lookup: Lookup) -> Any:
 
 def _value_of(variable: str, lookup: Lookup) -> Any:
     found = lookup(variable)
-    return _ABSENT if found is None or found[1] is None else found[1]
+    return _ABSENT if found is None or found[1] is None else whole(found[1])
 
 
 def _unmapped(name: str, given: _Output, *, is_only: bool) -> Any:

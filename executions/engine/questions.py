@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from executions.engine import substitution, templates
+from executions.engine.apart import Damaged
 from executions.engine.facts import Facts
 from executions.engine.variables import Scopes
 from playbooks.cacao.types import Question, QuestionKind, Step, Value, Variable
+
+#: characters of one question: more is nothing that a person reads, and lists of questions hold it
+LONGEST: Final = 128 * 1024
 
 _AS_WRITTEN = Question(QuestionKind.INPUT, "")
 
@@ -28,6 +33,16 @@ def texts_of(step: Step, scopes: Scopes, facts: Facts, path: str) -> list[str]:
 
 def text_of(step: Step, question: Question, scopes: Scopes, facts: Facts, path: str) -> str:
     """Return what people are shown. Raises CannotAsk (D28; S4E templates: an undefined path)."""
+    try:
+        text = _filled_in(step, question, scopes, facts, path)
+    except Damaged as error:
+        raise CannotAsk(error.reason, str(error)) from error
+    if len(text) > LONGEST:
+        raise CannotAsk("limit", f"The question has {len(text)} characters; people are asked at most {LONGEST}.")
+    return text
+
+
+def _filled_in(step: Step, question: Question, scopes: Scopes, facts: Facts, path: str) -> str:
     if question.is_literal:
         return question.text
     if scopes.workflow.dialect == "s4e":

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from core import strict_json
 from core.errors import Invalid
+from executions.engine.apart import STORED_DEPTH, whole, whole_within
 
 Path = tuple[str, ...]
 
@@ -83,7 +84,7 @@ def parse_template(text: str) -> Template:
 def reach(path: Path, context: Mapping[str, Any]) -> Any:
     """Return the stored value that ``path`` leads to: a key of an object, or the index of a list, at each step.
 
-    Raises UndefinedPath.
+    What is stored apart is read where the path goes through it. Raises UndefinedPath, and Damaged.
     """
     value: Any = context
     for step in path:
@@ -95,7 +96,8 @@ def reach(path: Path, context: Mapping[str, Any]) -> Any:
             value = _ABSENT
         if value is _ABSENT:
             raise UndefinedPath(".".join(path))
-    return value
+        value = whole(value)
+    return whole_within(value, depth=max(0, STORED_DEPTH - len(path)))
 
 
 def written(value: Any) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
+from executions.engine.apart import whole
 from executions.engine.facts import ROOT, Facts, ScopeFact, ScopeStatus
 from playbooks.cacao.types import Step, Value, Variable, Workflow
 
@@ -74,7 +76,15 @@ class Scopes:
         """Return the declaration and value that ``name`` has here, or None where nothing has that name.
 
         ``own`` is the step that asks: its variables come first, with the values of ``frame`` where given.
+        Raises Damaged for a value that is stored apart and cannot be read.
         """
+        found = self.find(name, path, own, frame)
+        return (found[0], whole(found[1])) if found else None
+
+    def find(
+        self, name: str, path: str, own: Step | None = None, frame: Mapping[str, Value] | None = None
+    ) -> tuple[Variable, Any] | None:
+        """As ``read``, with the value left where it is: an Apart where it is stored apart."""
         if own is not None and name in own.variables:
             declaration = own.variables[name]
             return declaration, (frame or {}).get(name, declaration.value)

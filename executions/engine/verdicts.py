@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from executions.engine import conditions, templates
+from executions.engine.apart import Damaged
 from executions.engine.facts import Facts
 from executions.engine.variables import Scopes
 from playbooks.cacao.types import QuestionKind, Step, StepType, Value
@@ -37,6 +38,20 @@ def evaluate(
 
     Raises CannotDecide.
     """
+    try:
+        return _evaluated(step, scopes, facts, path, frame, match)
+    except Damaged as error:
+        raise CannotDecide(error.reason, str(error)) from error
+
+
+def _evaluated(
+    step: Step,
+    scopes: Scopes,
+    facts: Facts,
+    path: str,
+    frame: dict[str, Value],
+    match: Callable[[str, str], bool],
+) -> bool | str | None:
     if step.type == StepType.SWITCH:
         return _case(step, scopes, path, frame)
     if step.expression is not None:

@@ -14,6 +14,7 @@ from executions.engine.statuses import StepStatus
 from executions.facts import StoredFacts
 from executions.models import StepRun
 from executions.rules import rules_of
+from executions.services.answers import answers_so_far
 from executions.services.applying import carry_out
 from executions.services.recording import go_on
 from executions.services.stopping import finish_stop
@@ -57,7 +58,7 @@ def settle_waiting(turn: Turn, run: StepRun, *, result: Result, actor: str = "",
     workflow = workflow_by_id(turn.row.version_id)
     step = workflow.steps[run.step_id]
     if result.is_success and phases.is_mixed(step):
-        result = replace(result, values={**run.note.get(phases.ANSWERS, {}), **result.values})
+        result = replace(result, values={**answers_so_far(run), **result.values})
         if not phases.is_last(step, run.note):
             _lead_on(turn, step, run, result)
             return

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.base import Outcome
+from executions import payloads, phases
+from executions.engine.apart import whole
 from executions.engine.variables import Scopes
+from executions.models import StepRun
 from executions.services.claiming import Work
 from playbooks.cacao.types import QuestionKind
 from playbooks.cacao.values import convert
@@ -22,6 +25,13 @@ class Answered:
     error: str = ""
 
 
+def answers_so_far(run: StepRun) -> Mapping[str, Any]:
+    """Return what people gave to earlier commands of a step, large values left where they are."""
+    note = payloads.unpack(run.execution_id, run.note, depth=2)
+    found: Mapping[str, Any] = whole(note.get(phases.ANSWERS, {}))
+    return found
+
+
 def answered_by_script(work: Work, outcome: Outcome) -> Answered:
     """Read a scripted answer: values for an input, a verdict for a decision or a choice."""
     question = work.step.question
@@ -31,7 +41,7 @@ def answered_by_script(work: Work, outcome: Outcome) -> Answered:
     scopes = Scopes(work.workflow, work.facts)
     values = {}
     for name in work.step.out_args:
-        found = scopes.read(name, work.run.scope_path, work.step)
+        found = scopes.find(name, work.run.scope_path, work.step)
         if found is None or answers.get(name) is None:
             return Answered(error=f"{name} is missing: an answer gives every variable that is asked for")
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from executions import deadlines, phases, statements
 from executions.engine import questions
+from executions.engine.apart import Apart
 from executions.engine.variables import Scopes
 from executions.facts import StoredFacts
 from executions.models import Execution, StepRun
@@ -78,7 +79,7 @@ def _out_args(turn: Turn, workflow: Workflow, step: Step, scope: str) -> dict[st
     scopes = Scopes(workflow, StoredFacts(turn.row))
     fields: dict[str, Any] = {}
     for name in step.out_args:
-        found = scopes.read(name, scope, step)
+        found = scopes.find(name, scope, step)
         if found is None:
             continue
         declared, value = found
@@ -86,7 +87,7 @@ def _out_args(turn: Turn, workflow: Workflow, step: Step, scope: str) -> dict[st
             "type": declared.type,
             "name": name,
             "description": declared.description,
-            "value": value,
+            "value": None if isinstance(value, Apart) else value,  # too large for a form
             "constant": declared.constant,
             "external": declared.external,
         }

@@ -11,7 +11,8 @@ from accounts.models import Tenant
 from connectors.base import Outcome, OutcomeKind
 from core.actors import SYSTEM
 from core.errors import NotFound
-from executions import statements
+from executions import payloads, statements
+from executions.engine.apart import Damaged, whole
 from executions.engine.decisions import Result
 from executions.engine.statuses import StepStatus
 from executions.engine.variables import Scopes
@@ -40,6 +41,8 @@ def start_child(work: Work) -> Performed:
                 _start(work)
     except NotFound as error:
         return engine_failure("playbook_not_found", error.message)
+    except Damaged as error:
+        return engine_failure(error.reason, str(error))
     except StartRefused as error:
         reason = "playbook_not_found" if error.code in NOT_FOUND else "argument_invalid"
         return engine_failure("limit" if error.code == "limit" else reason, error.message)
@@ -120,7 +123,10 @@ def settle_child(step_run_id: UUID) -> bool:
         run.refresh_from_db()
         if run.status != "waiting":
             return False
-        result = _result(run, child, StoredFacts(turn.row))
+        try:
+            result = _result(run, child, StoredFacts(turn.row))
+        except Damaged as error:
+            result = Result(StepStatus.FAILED, error.reason, str(error))
         settle_waiting(turn, run, result=result, output={"execution": str(child.pk)})
     return True
 
@@ -130,16 +136,16 @@ def _result(run: StepRun, child: Execution, facts: StoredFacts) -> Result:
         return Result(StepStatus.FAILED, "child_failed", f"the playbook that was started ended {child.status}")
     workflow = playbooks.workflow_by_id(run.execution.version_id)
     step = workflow.steps[run.step_id]
-    theirs = Scope.objects.get(execution=child, path="").variables
+    theirs = payloads.unpack(child.pk, Scope.objects.get(execution=child, path="").variables)
     values: dict[str, Value] = {}
     for name in step.out_args:
         if name not in theirs:
             return Result(StepStatus.FAILED, "argument_invalid", f"the playbook that was started has no {name}")
         if theirs[name] is None:
             continue
-        ours = Scopes(workflow, facts).read(name, run.scope_path, step)
+        ours = Scopes(workflow, facts).find(name, run.scope_path, step)
         try:
-            values[name] = convert(theirs[name], ours[0].type if ours else "string")
+            values[name] = convert(whole(theirs[name]), ours[0].type if ours else "string")
         except ValueError as error:
             return Result(StepStatus.FAILED, "output_invalid", f"{name}: {error}")
     return Result(StepStatus.COMPLETED, values=values)

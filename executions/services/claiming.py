@@ -45,13 +45,22 @@ class Work:
         return max(self.run.deadline_at - self.execution.now - gone, timedelta(milliseconds=1))
 
 
-def claim_step(*, step_run_id: UUID, worker: str) -> Work | None:
-    """Claim a due step run; None when somebody else has it, or it is not due, held or stopping."""
+def claim_step(*, step_run_id: UUID, worker: str, in_doubt_since: float | None = None) -> Work | None:
+    """Claim a due step run; None when somebody else has it, or it is not due, held or stopping.
+
+    ``in_doubt_since``: this machine's monotonic clock from before an earlier claim whose commit got no answer (6.8); if
+    it took place, what it claimed is returned.
+    """
     execution_id = statements.execution_of(step_run_id)
     if execution_id is None:
         return None
     with turn_of(execution_id) as turn:
-        return None if turn is None else claim_in(turn, step_run_id, worker=worker)
+        if turn is None:
+            return None
+        claimed = claim_in(turn, step_run_id, worker=worker)
+        if claimed is None and in_doubt_since is not None:
+            claimed = claimed_before(turn, worker=worker, asked_at=in_doubt_since)
+        return claimed
 
 
 def claim_in(turn: Turn, step_run_id: UUID, *, worker: str) -> Work | None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
+from core.database import AWAY, is_away
 from executions.services.claiming import Work
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,9 @@ def until_committed(work: Work, act: Callable[[bool], T]) -> T:
     while True:
         try:
             return act(is_again)
-        except (OperationalError, InterfaceError):
+        except AWAY as error:
+            if not is_away(error):
+                raise
             connection.close()
             if time.monotonic() + pause > deadline:
                 raise

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from connectors.base import Outcome
 from executions.engine import outputs
 from executions.engine.facts import Facts
 from executions.engine.outputs import Written
 from executions.engine.variables import Scopes
 from executions.services.claiming import Work
-from playbooks.cacao.types import Step, Value, Variable, Workflow
+from playbooks.cacao.types import Step, Variable, Workflow
 
 
 def values_of(work: Work, outcome: Outcome) -> Written:
-    """Return the variables to write. Raises OutputInvalid; then nothing is written (D26)."""
+    """Return the variables to write. Raises OutputInvalid, Damaged; then nothing is written (D26)."""
     return written_by(work.workflow, work.facts, work.step, work.run.scope_path, outcome)
 
 
 def written_by(workflow: Workflow, facts: Facts, step: Step, scope: str, outcome: Outcome) -> Written:
-    """Return what ``outcome`` writes at a step in a scope. Raises OutputInvalid."""
+    """Return what ``outcome`` writes at a step in a scope. Raises OutputInvalid, Damaged."""
     if not step.out_args and not step.outputs:
         return Written({}, ())
     scopes = Scopes(workflow, facts)
 
-    def lookup(name: str) -> tuple[Variable, Value] | None:
-        return scopes.read(name, scope, step)
+    def lookup(name: str) -> tuple[Variable, Any] | None:
+        return scopes.find(name, scope, step)
 
     return outputs.variables_from(
         step,

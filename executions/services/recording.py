@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from connectors.base import OutcomeKind
 from executions import phases, statements
 from executions.engine import decide, questions
+from executions.engine.apart import Damaged, whole
 from executions.engine.decisions import Decision, Kind, Result
 from executions.engine.outputs import OutputInvalid
 from executions.engine.statuses import StepStatus
 from executions.engine.variables import Scopes
 from executions.facts import StoredFacts
+from executions.payloads import TooLarge
 from executions.performed import Performed, engine_failure
 from executions.rules import rules_of
 from executions.services.answers import Answered, answered_by_script
@@ -26,6 +29,9 @@ from executions.services.reviewing import open_review
 from executions.services.stopping import finish_stop, stop_step_runs
 from executions.turn import Turn, turn_of
 from playbooks.cacao.types import Command
+
+#: characters of all commands of a step in its report
+REPORT_ROOM: Final = 1024 * 1024
 
 
 def record_outcome(*, work: Work, performed: Performed, carry_on: bool, beside: Sequence[UUID] = ()) -> Work | None:
@@ -139,18 +145,19 @@ def _settle_completed(turn: Turn, work: Work, performed: Performed) -> list[Deci
     effect = "none" if performed.effect_class in ("", "read") else "applied"
     stored = {"output": outcome.output, "stderr": outcome.stderr, "exit_code": outcome.exit_code}
     stored["status"] = outcome.status
-    if work.execution.script is None and not phases.is_last(work.step, run.note):
-        return _next_phase(turn, work, performed, effect=effect, stored=stored)
     try:
+        if work.execution.script is None and not phases.is_last(work.step, run.note):
+            return _next_phase(turn, work, performed, effect=effect, stored=stored)
         written = values_of(work, outcome)
-    except OutputInvalid as error:
-        ending = Ending(StepStatus.FAILED, "output_invalid", str(error), effect)
+        values = {**whole(run.note.get(phases.ANSWERS, {})), **written.values}
+        note: dict[str, object] = {"values": values}
+        if written.missing:
+            note["output_missing"] = list(written.missing)
+        statements.write_outcome(run, status="completed", effect=effect, result=stored, note=note | _report(performed))
+    except (OutputInvalid, TooLarge, Damaged) as error:
+        # What was done stays done; only what came of it cannot be kept.
+        ending = Ending(StepStatus.FAILED, error.reason, str(error), effect)
         return _settle_otherwise(turn, work, performed, ending)
-    values = {**run.note.get(phases.ANSWERS, {}), **written.values}
-    note: dict[str, object] = {"values": values}
-    if written.missing:
-        note["output_missing"] = list(written.missing)
-    statements.write_outcome(run, status="completed", effect=effect, result=stored, note=note | _report(performed))
     turn.event("step.completed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
     return _after(turn, work, Result(StepStatus.COMPLETED, values=values))
 
@@ -186,7 +193,12 @@ def _ask_person(turn: Turn, work: Work, command: Command) -> list[Decision]:
 
 
 def _report(performed: Performed) -> dict[str, object]:
-    return {"commands_b64": list(performed.commands_b64)} if performed.commands_b64 else {}
+    """The commands as the report shows them, as far as a report has room."""
+    room, shown = REPORT_ROOM, []
+    for command in performed.commands_b64:
+        room -= len(command)
+        shown.append(command if room >= 0 else "")
+    return {"commands_b64": shown} if shown else {}
 
 
 def _settle_scripted_answer(turn: Turn, work: Work, performed: Performed) -> list[Decision]:

@@ -11,12 +11,15 @@ from core.actors import Actor
 from core.errors import Conflict, Invalid
 from executions import deadlines, phases, statements
 from executions.engine import decide
+from executions.engine.apart import Damaged
 from executions.engine.decisions import Kind, Result
 from executions.engine.outputs import OutputInvalid
 from executions.engine.statuses import StepStatus
 from executions.facts import StoredFacts
 from executions.models import Review, StepRun
+from executions.payloads import TooLarge
 from executions.rules import rules_of
+from executions.services.answers import answers_so_far
 from executions.services.applying import carry_out
 from executions.services.outputs import written_by
 from executions.services.recording import go_on
@@ -76,8 +79,11 @@ def resolve_review(
         )
         if not first:
             raise ReviewResolved("This review was resolved already.")
-        if run.status == "uncertain":
-            _move(turn, run, resolution, reason=reason, actor=actor, output=output)
+        try:
+            if run.status == "uncertain":
+                _move(turn, run, resolution, reason=reason, actor=actor, output=output)
+        except TooLarge as error:
+            raise OutputRefused(str(error)) from error
     review.refresh_from_db()
     return review
 
@@ -108,9 +114,9 @@ def _values(workflow: Workflow, turn: Turn, step: Step, run: StepRun, output: An
     outcome = Outcome(OutcomeKind.COMPLETED, output=output)
     try:
         written = written_by(workflow, StoredFacts(turn.row), step, run.scope_path, outcome)
-    except OutputInvalid as error:
+    except (OutputInvalid, Damaged) as error:
         raise OutputRefused(str(error)) from error
-    return {**run.note.get(phases.ANSWERS, {}), **written.values}
+    return {**answers_so_far(run), **written.values}
 
 
 def _act_again(

@@ -14,15 +14,15 @@ from accounts.models import Tenant
 from core.actors import Actor
 from core.errors import Conflict, Invalid, LimitReached
 from core.models import uuid7
-from executions import outbox, statements
+from executions import outbox, payloads, statements
 from executions.engine import decide
 from executions.engine.facts import ROOT, ScopeFact
 from executions.engine.starting import VariablesRefused, values_at_start
 from executions.facts import StoredFacts
 from executions.models import Execution, StepRun
-from executions.rows import storable
 from executions.rules import rules_of
 from executions.services.applying import carry_out
+from executions.stored_json import read_json
 from executions.turn import Turn
 from playbooks.cacao.types import Workflow
 from playbooks.models import PlaybookVersion
@@ -159,13 +159,20 @@ def _insert(
 ) -> Execution | None:
     """Insert the execution; None when another start with this key was first."""
     now = statements.database_now()
+    id_ = uuid7()
+    try:
+        packed = payloads.pack(id_, inputs, depth=2)
+    except payloads.TooLarge as error:
+        raise StartRefused(
+            "inputs_too_large", f"What the start gives is too large: {error}", name=error.name
+        ) from error
     execution = Execution(
-        id=uuid7(),
+        id=id_,
         tenant=tenant,
         version=version,
         playbook_id=version.playbook_id,
         dialect=version.dialect,
-        inputs=storable(inputs),
+        inputs=read_json(packed.text),
         options=options,
         actor={"kind": actor.kind.value, "id": actor.id, "name": actor.name, "person": str(actor.person or "")},
         start_key=start_key,
@@ -176,7 +183,10 @@ def _insert(
         created_at=now,
     )
     Execution.objects.bulk_create([execution], ignore_conflicts=True)
-    return execution if Execution.objects.filter(pk=execution.pk).exists() else None
+    if not Execution.objects.filter(pk=execution.pk).exists():
+        return None
+    packed.store(execution.pk)
+    return execution
 
 
 def _open_start(execution_id: UUID, variables: dict[str, Any]) -> None:

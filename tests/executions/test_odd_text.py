@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from connectors.base import Outcome, OutcomeKind, completed
+from executions.engine.apart import whole
 from executions.models import Attempt, Scope, StepRun
 from executions.performed import Performed
-from executions.selectors import final_variables
+from executions.selectors import final_variables, result_of
 from playbooks.cacao.types import Step, StepType, Variable
 from tests.engine.test_decide import act, end, flow
 from tests.executions.acting import advance, attempts, claim, record, run_of, state
@@ -86,9 +87,8 @@ def test_an_output_is_kept_whatever_it_holds(start: Start, output: Any, stored: 
     record(claim(execution, "a"), Performed(completed(output, stderr="e\x00")))
 
     assert state(execution)[0] == "completed"
-    result = run_of(execution, "a").result
-    assert result is not None
-    assert (result["output"], result["stderr"]) == (stored, "e\ufffd")
+    result = result_of(run_of(execution, "a"))
+    assert (whole(result["output"]), result["stderr"]) == (stored, "e\ufffd")
 
 
 def test_a_variable_takes_no_value_that_cannot_be_stored(start: Start) -> None:

@@ -151,6 +151,19 @@ def test_what_a_step_wrote_is_told_in_this_familys_shape(played: Any) -> None:
     }
 
 
+def test_a_large_value_is_told_whole_in_the_report_and_not_in_the_list(api: Api, played: Any) -> None:
+    document = ssh_playbook(
+        {STEP: ssh(on_completion=END, out_args=["__log__"])}, playbook_variables={"__log__": variable()}
+    )
+    large = "line\n" * 200_000 + "."
+
+    result = played(document, {STEP: [{"result": "success", "output": large}]})["step_results"][STEP]
+
+    assert result["variables"]["__log__"]["value"] == large
+    [listed] = read(api.get("/reporter"))
+    assert listed["step_results"][STEP]["variables"]["__log__"]["value"] is None
+
+
 @pytest.mark.parametrize("kind", ["running", "waiting"])
 def test_soa_082_a_live_execution_is_ongoing(api: Api, kind: str) -> None:
     if kind == "waiting":
