@@ -75,6 +75,7 @@ class Attempt:
         self._ends_at = time.monotonic() + time_limit.total_seconds()
         self._stop = stop
         self._secrets: list[Secret] = []
+        self._made: tuple[int, Scrubber] | None = None
         self._records: list[dict[str, Any]] = []
         self.was_stopped = False
 
@@ -104,7 +105,7 @@ class Attempt:
         """Return outcome and records without the secrets used, and whether any was found in them (SEC-20)."""
         if not self._secrets:
             return outcome, tuple(self._records), False
-        scrubber = Scrubber(self._secrets)
+        scrubber = self._scrubber()
         clean = replace(
             outcome,
             output=scrubber.value(outcome.output),
@@ -114,6 +115,12 @@ class Attempt:
         )
         records = tuple({**record, "message": scrubber.text(record["message"])} for record in self._records)
         return clean, records, clean != outcome or list(records) != self._records
+
+    def _scrubber(self) -> Scrubber:
+        """The scrubber of the secrets opened so far; making one is dear, so it is kept until another is opened."""
+        if self._made is None or self._made[0] != len(self._secrets):
+            self._made = (len(self._secrets), Scrubber(self._secrets))
+        return self._made[1]
 
     def _at_each_address(self, call: PlannedCall) -> Outcome:
         if call.spec.name == "fake.run":
@@ -149,7 +156,7 @@ class Attempt:
 
     def _run(self, call: Coroutine[Any, Any, T], command: Command) -> T:
         """Run a call on the loop thread; what is logged meanwhile shows none of the secrets in use (SEC-20)."""
-        logged = scrubbing(Scrubber(self._secrets)) if self._secrets else nullcontext()
+        logged = scrubbing(self._scrubber()) if self._secrets else nullcontext()
         with logged:
             return loop.run(call, time_limit=command.time_limit, stop=self._stop)
 

@@ -16,15 +16,16 @@ from uuid import UUID
 
 import jsonschema_rs
 
-from connectors import attempts, registry, routing, selectors
+from connectors import attempts, opening, registry, routing, selectors
 from connectors.attempts import Attempt
 from connectors.base import EffectClass, OperationSpec, Outcome, OutcomeKind, ProbeAnswer, failed, weakest
 from connectors.fake.connector import scripted
 from connectors.models import Connection
 from connectors.planning import Call, Destination, Plan, PlannedCall
 from core.errors import Invalid
+from core.secrets import Secret
 
-__all__ = ["Call", "Destination", "Plan", "Result", "carry_out", "plan", "probe"]
+__all__ = ["Call", "Destination", "Plan", "Result", "carry_out", "plan", "probe", "secrets_of"]
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,14 @@ def carry_out(
     # An earlier call of the step may have had its effect, so the step as a whole counts as sent.
     outcome, calls, is_scrubbed = attempt.scrubbed(replace(outcome, sent=sent))
     return Result(outcome, calls, attempt.was_stopped, is_scrubbed)
+
+
+def secrets_of(plan: Plan) -> list[Secret]:
+    """Return the secrets that the calls of a plan use, for taking them out of what is shown of it.
+
+    Raises SecretUnreadable, MasterKeyMissing.
+    """
+    return [secret for call in plan.calls for secret in opening.all_of(call.credential)]
 
 
 def probe(

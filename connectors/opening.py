@@ -35,6 +35,18 @@ def opened(credential: Credential, endpoint: Endpoint) -> Mapping[str, Secret]:
     return secrets
 
 
+def all_of(credential: Credential) -> list[Secret]:
+    """Return the secrets of a credential, for finding them in what is to be shown; they go nowhere.
+
+    Raises SecretUnreadable, MasterKeyMissing.
+    """
+    found = list(credential.literal.values())
+    for name, record in credential.sealed.items():
+        context = context_of(credential.tenant_id, credential.connection_id, name)
+        found.append(open_sealed(record, context=context, keyring=keyring()))
+    return found
+
+
 def context_of(tenant_id: UUID | None, connection_id: UUID | None, name: str) -> SecretContext:
     """Return the one place where the secret ``name`` of a connection opens (SEC-17)."""
     return SecretContext(str(tenant_id), "connectors_connection", str(connection_id), name)

@@ -31,6 +31,9 @@ class NextNumber(Func):
 class Execution(UUIDModel):
     """One run of one playbook version."""
 
+    #: of the object that a start returns, not of the row: the same start came before, and this is its execution
+    was_started_before = False
+
     tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="executions")
     number = models.BigIntegerField(unique=True, db_default=NextNumber(), editable=False)
     version = models.ForeignKey("playbooks.PlaybookVersion", on_delete=models.PROTECT, related_name="executions")
@@ -40,6 +43,8 @@ class Execution(UUIDModel):
     reason = models.CharField(max_length=64, blank=True)
     message = models.TextField(blank=True)
     held_at = models.DateTimeField(null=True)
+    #: "", operator, parent (its parent is held) or both; what is not "" goes with held_at
+    held_by = models.CharField(max_length=16, blank=True, default="", db_default="")
     stop_as = models.CharField(max_length=16, blank=True)  # "", failed or cancelled
     stop_reason = models.CharField(max_length=64, blank=True)
     stop_requested_at = models.DateTimeField(null=True)

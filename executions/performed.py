@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +28,6 @@ class Performed:
     settle: timedelta = timedelta(0)
     calls: Sequence[Mapping[str, Any]] = ()
     commands_b64: Sequence[str] = ()  # as the report shows them, secrets masked
-    facts: Mapping[str, Any] = field(default_factory=dict)  # for a review: command, target, arguments
     probed: ProbeAnswer | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from connectors import dispatch
 from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
 from executions import draining, failpoints, phases, scripts, statements
 from executions.engine.decisions import Kind
+from executions.intended import calls_shown
 from executions.leases import Holding
 from executions.performed import Abandoned, Performed, engine_failure
 from executions.preparing import CannotPrepare, calls_of, shown_commands
@@ -71,7 +72,6 @@ def _call(work: Work, holding: Holding) -> Performed:
         call_limit=plan.call_limit,
         settle=plan.settle,
         commands_b64=shown,
-        facts=_facts(work, calls),
     )
     if plan.failure is not None:
         return performed
@@ -82,7 +82,7 @@ def _call(work: Work, holding: Holding) -> Performed:
         return performed
     _check_draining()
     if plan.effect != EffectClass.READ:
-        _intend(work, plan, holding)
+        _intend(work, plan, calls_shown(work, calls, plan), holding)
     return _act(work, plan, replace(performed, is_intended=plan.effect != EffectClass.READ), holding)
 
 
@@ -113,7 +113,7 @@ def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding
     return replace(performed, outcome=result.outcome, calls=result.calls)
 
 
-def _intend(work: Work, plan: dispatch.Plan, holding: Holding) -> None:
+def _intend(work: Work, plan: dispatch.Plan, shown: Sequence[Mapping[str, Any]], holding: Holding) -> None:
     failpoints.reach("before_intent_commit")
     asked_at = time.monotonic()
     noted = statements.note_intent(
@@ -121,6 +121,7 @@ def _intend(work: Work, plan: dispatch.Plan, holding: Holding) -> None:
         effect_class=plan.effect.value,
         valid_for=plan.key_valid_for,
         call_limit=plan.call_limit,
+        calls=shown,
         lease=settings.SALLYPORT_LEASE,
     )
     if not noted:
@@ -180,20 +181,4 @@ def _headers(work: Work) -> dict[str, str]:
         "X-Step-Run": str(run.id),
         "X-Attempt": str(run.fence),
         "X-Fence": str(run.fence),
-    }
-
-
-def _facts(work: Work, calls: list[dispatch.Call]) -> dict[str, Any]:
-    """What a review shows: which step, which calls, where to; no argument that a secret could be in."""
-    return {
-        "step": work.run.step_id,
-        "attempt": work.run.fence,
-        "calls": [
-            {
-                "key": call.key,
-                "operation": call.operation or call.command_type,
-                "target": call.target.name if call.target else None,
-            }
-            for call in calls
-        ],
     }

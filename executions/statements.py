@@ -133,18 +133,27 @@ UPDATE executions_steprun s
    SET intent_fence = s.fence, effect = 'intended', lease_until = clock_timestamp() + %s,
        effective_class = %s, first_intent_at = COALESCE(s.first_intent_at, clock_timestamp()),
        class_valid_until = COALESCE(s.class_valid_until, s.first_intent_at + %s, clock_timestamp() + %s),
-       note = s.note || jsonb_build_object('call_seconds', %s::float8)
+       note = s.note || jsonb_build_object('call_seconds', %s::float8, 'intended', %s::jsonb)
   FROM going
  WHERE s.id = %s AND s.fence = %s AND s.status = 'running' AND s.lease_until > clock_timestamp()
 """
 
 
 def note_intent(
-    row: StepRunRow, *, effect_class: str, valid_for: timedelta | None, call_limit: timedelta, lease: timedelta
+    row: StepRunRow,
+    *,
+    effect_class: str,
+    valid_for: timedelta | None,
+    call_limit: timedelta,
+    lease: timedelta,
+    calls: Sequence[Any] = (),
 ) -> bool:
-    """Note that this fence is about to call; ``call_limit``, the longest its calls may take, is for a quarantine."""
-    seconds = call_limit.total_seconds()
-    args = (row.execution_id, lease, effect_class, valid_for, valid_for, seconds, row.id, row.fence)
+    """Note that this fence is about to call; ``call_limit``, the longest its calls may take, is for a quarantine.
+
+    ``calls``: what is about to be called, without secrets, for a person who may have to judge it.
+    """
+    seconds, shown = call_limit.total_seconds(), write_json({"attempt": row.fence, "calls": list(calls)})
+    args = (row.execution_id, lease, effect_class, valid_for, valid_for, seconds, shown, row.id, row.fence)
     return _count(INTENT, args) == 1
 
 

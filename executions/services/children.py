@@ -22,6 +22,7 @@ from executions.performed import Abandoned, Performed, engine_failure
 from executions.services.answering import settle_waiting
 from executions.services.claiming import Work
 from executions.services.starting import StartRefused, start_execution
+from executions.services.steering import hold_with_parent
 from executions.statements import database_now
 from executions.turn import turn_of
 from playbooks import selectors as playbooks
@@ -59,7 +60,7 @@ def _start(work: Work) -> None:
         else playbooks.latest_version(playbook)
     )
     _refuse_own_ancestor(work, playbook.pk)
-    start_execution(
+    child = start_execution(
         tenant=tenant,
         version=version,
         inputs={"variables": _arguments(work)},
@@ -68,6 +69,10 @@ def _start(work: Work) -> None:
         parent=StepRun.objects.select_related("execution").get(pk=work.run.id),
         now=_clock(work),
     )
+    # A claim may have come just before the hold of the parent, whose row is shared here since then: what it starts is
+    # held from its first moment on.
+    if Execution.objects.filter(pk=work.execution.id, held_at__isnull=False).exists():
+        hold_with_parent(child.pk, by="the hold of its parent")
 
 
 def _clock(work: Work) -> datetime:

@@ -230,7 +230,7 @@ def _settle_otherwise(turn: Turn, work: Work, performed: Performed, ending: Endi
         data |= {"reason": ending.reason, "message": ending.message}
     turn.event(f"step.{ending.status.value}", run.id, **data)
     if ending.review:
-        open_review(turn, run.id, why=ending.review, facts=dict(performed.facts))
+        open_review(turn, run.id, why=ending.review, probe=performed.probed.value if performed.probed else "")
     if ending.status in (StepStatus.RETRYING, StepStatus.UNCERTAIN):
         return []
     if ending.status == StepStatus.SKIPPED:

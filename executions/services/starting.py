@@ -59,11 +59,15 @@ def start_execution(
     start_key: str | None = None,
     start_digest: str = "",
     parent: StepRun | None = None,
+    again_of: Execution | None = None,
+    deadline: timedelta | None = None,
 ) -> Execution:
     """Accept a start: the execution and its first step run, durable when this returns.
 
     ``inputs``: ``{"variables": {name: value}}`` for CACAO; ``parameters``, ``inputs``, ``asset`` and the event's
-    object for S4E. With a ``start_key`` that was used before, the first execution is returned.
+    object for S4E. With a ``start_key`` that was used before, the first execution is returned, and its
+    ``was_started_before`` says so. ``again_of``: the execution that this one repeats; it counts for no queue limit.
+    ``deadline``: how long it may take, where that is less than its playbook or the deployment allows.
     Raises StartRefused, StartKeyReused (another body), QueueFull.
     """
     options = dict(options or {})
@@ -79,7 +83,7 @@ def start_execution(
     depth = 0 if parent is None else parent.execution.depth + 1
     if depth > MAX_DEPTH:
         raise StartRefused("limit", f"Playbooks start one another at most {MAX_DEPTH} deep.")
-    if parent is None:
+    if parent is None and again_of is None:
         _check_queue(tenant.pk)
     execution = _insert(
         tenant=tenant,
@@ -91,7 +95,8 @@ def start_execution(
         start_digest=start_digest,
         parent=parent,
         depth=depth,
-        deadline=workflow.timeout or settings.SALLYPORT_EXECUTION_DEADLINE,
+        deadline=_deadline(workflow, deadline),
+        again_of=again_of,
     )
     if execution is None and parent is not None:
         return Execution.objects.get(parent_step_run=parent)
@@ -103,6 +108,11 @@ def start_execution(
     _open_start(execution.pk, variables)
     execution.refresh_from_db()
     return execution
+
+
+def _deadline(workflow: Workflow, asked: timedelta | None) -> timedelta:
+    allowed: timedelta = workflow.timeout or settings.SALLYPORT_EXECUTION_DEADLINE
+    return allowed if asked is None else min(asked, allowed)
 
 
 def check_startable(version: PlaybookVersion, *, now: datetime, override_validity: bool = False) -> None:
@@ -134,6 +144,8 @@ def _already_started(tenant_id: UUID, start_key: str, start_digest: str) -> Exec
     found = Execution.objects.filter(tenant_id=tenant_id, start_key=start_key).first()
     if found is not None and found.start_digest != start_digest:
         raise StartKeyReused("This Idempotency-Key was used with another body. Use a new key for a new start.")
+    if found is not None:
+        found.was_started_before = True
     return found
 
 
@@ -141,7 +153,8 @@ def _check_queue(tenant_id: UUID) -> None:
     limit = settings.SALLYPORT_QUEUE_LIMIT
     queued = StepRun.objects.filter(tenant_id=tenant_id, status__in=("pending", "retrying"))[: limit + 1].count()
     if queued >= limit:
-        raise QueueFull(f"{queued} step runs are queued, which is the limit. Try again later.", retry_after=30)
+        message = f"{queued} step runs are queued, which is the limit. Try again later."
+        raise QueueFull(message, retry_after=30, queued=queued, limit=limit)
 
 
 def _insert(
@@ -156,6 +169,7 @@ def _insert(
     parent: StepRun | None,
     depth: int,
     deadline: timedelta,
+    again_of: Execution | None,
 ) -> Execution | None:
     """Insert the execution; None when another start with this key was first."""
     now = statements.database_now()
@@ -178,6 +192,7 @@ def _insert(
         start_key=start_key,
         start_digest=start_digest,
         parent_step_run=parent,
+        again_of=again_of,
         depth=depth,
         deadline_at=now + deadline,
         created_at=now,

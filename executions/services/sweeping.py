@@ -180,7 +180,7 @@ def _put_to_a_person(turn: Turn, run: StepRun) -> None:
     )
     StepRun.objects.filter(pk=run.pk).update(quarantine_until=_quarantine_of(turn, run))
     turn.event("step.uncertain", run.pk, step=run.step_id, scope=run.scope_path, reason="no_answer")
-    open_review(turn, run.pk, why=why, facts={"step": run.step_id, "attempt": run.fence})
+    open_review(turn, run.pk, why=why, lost_at=run.lease_until)
     turn.rest()
 
 
@@ -213,7 +213,7 @@ def _fail(turn: Turn, run: StepRun, reason: str, message: str) -> None:
     turn.event("step.failed", run.pk, step=run.step_id, scope=run.scope_path, reason=reason, message=message)
     turn.failed_steps += 1
     if is_unknown:
-        open_review(turn, run.pk, why=message, facts={"step": run.step_id, "attempt": run.fence})
+        open_review(turn, run.pk, why=message, lost_at=run.lease_until)
     if run.kind == Kind.CHILD:
         stop_child(run.pk)
     _follow(turn, run, Result(StepStatus.FAILED, reason, message))

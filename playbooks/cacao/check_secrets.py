@@ -93,6 +93,26 @@ def says_secret(name: str, kind: str) -> bool:
     return bool(words & _TELLING) and not words & _HARMLESS
 
 
+def is_secret_header(name: str) -> bool:
+    """Return whether a header of that name holds a credential."""
+    return name.strip().lower() in _SECRET_HEADERS
+
+
+def without_literals(text: str, *, mask: str) -> str:
+    """Return ``text`` with ``mask`` for what is a token, a key or a password by its form or by what stands before it."""
+    shown = _ISSUED.sub(mask, text)
+    for pattern in (_USERINFO, _ASSIGNED, *_OPTIONS):
+        shown = pattern.sub(lambda match: _masked(match, mask), shown)
+    return shown
+
+
+def _masked(match: re.Match[str], mask: str) -> str:
+    number = next((index for index, group in enumerate(match.groups(), start=1) if group is not None), 0)
+    start, end = match.span(number)
+    whole, at = match.group(0), match.start()
+    return f"{whole[: start - at]}{mask}{whole[end - at :]}"
+
+
 def check_secrets(model: Model) -> None:
     _check_logons(model)
     _check_variables(model)
