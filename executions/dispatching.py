@@ -14,7 +14,8 @@ from uuid import UUID
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 
-from executions import queue
+from executions import caps, queue
+from executions.caps import MAY_BE_PUBLISHED, MAY_START
 
 log = logging.getLogger(__name__)
 
@@ -22,38 +23,39 @@ NUDGES_A_SLOT = 4
 
 # Indexes step_run_due (partial) and the primary key of executions; lost work first, then begun executions, oldest
 # first, then fresh starts (EXECUTION-SEMANTICS 13). SKIP LOCKED: several dispatchers take different rows.
-PICK = """
+# What a switch or a full cap keeps from starting is not published, and takes no room in the window.
+PICK = f"""
 SELECT s.id
   FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp() AND s.published_at IS NULL
-   AND e.held_at IS NULL AND e.stop_as = ''
+   AND e.held_at IS NULL AND e.stop_as = '' AND {MAY_BE_PUBLISHED}
  ORDER BY (s.lost_attempts > 0) DESC, (e.started_at IS NULL), e.created_at, s.position
  LIMIT %s
    FOR UPDATE OF s SKIP LOCKED
-"""
+"""  # noqa: S608 (constants of this code)
 
 # As PICK, for what was published and not claimed: 3 s, doubled with every publication, at most 60 s. The exponent has
 # an end, because an interval has one.
-STALE = """
+STALE = f"""
 SELECT s.id
   FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
    AND s.published_at < clock_timestamp()
        - LEAST(interval '60 s', interval '3 s' * (2 ^ LEAST(GREATEST(s.publications - 1, 0), 5)))
-   AND e.held_at IS NULL AND e.stop_as = ''
+   AND e.held_at IS NULL AND e.stop_as = '' AND {MAY_START}
  ORDER BY (s.lost_attempts > 0) DESC, s.published_at
  LIMIT %s
    FOR UPDATE OF s SKIP LOCKED
-"""
+"""  # noqa: S608 (constants of this code)
 
 # What is held or stops cannot be claimed: it takes no room in the window.
-OUTSTANDING = """
+OUTSTANDING = f"""
 SELECT count(*),
        count(*) FILTER (WHERE s.published_at < clock_timestamp() - interval '3 s')
   FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp() AND s.published_at IS NOT NULL
-   AND e.held_at IS NULL AND e.stop_as = ''
-"""
+   AND e.held_at IS NULL AND e.stop_as = '' AND {MAY_START}
+"""  # noqa: S608 (constants of this code)
 
 # Ruling 35: a publication counts towards "undeliverable" only while a live worker was claiming.
 MARK = """
@@ -85,12 +87,33 @@ def dispatch_due() -> int:
     window = NUDGES_A_SLOT * max(slots, 1)
     missing = outstanding - _queue_length() if stale else 0
     with transaction.atomic():
-        picked = _ids(PICK, window - outstanding)
-        picked += _ids(STALE, min(missing, window))
-        if picked:
-            with connection.cursor() as cursor:
-                cursor.execute(MARK, (slots > 0, picked))
+        picked = _mark_new(window - outstanding, counts=slots > 0)
+        stale = _ids(STALE, min(missing, window))
+        _mark(stale, counts=slots > 0)
+        picked += stale
     return _publish(picked) if picked else 0
+
+
+def _mark_new(room: int, *, counts: bool) -> list[UUID]:
+    """Pick and mark what is due, no more under a cap than it has places; what is left over makes room for others.
+
+    Every round that leaves something over fills a cap, and what is under a full cap is not picked: so it ends.
+    """
+    marked: list[UUID] = []
+    while len(marked) < room:
+        picked = _ids(PICK, room - len(marked))
+        kept = caps.within(picked) if picked else []
+        _mark(kept, counts=counts)
+        marked += kept
+        if len(kept) == len(picked):
+            break
+    return marked
+
+
+def _mark(step_runs: list[UUID], *, counts: bool) -> None:
+    if step_runs:
+        with connection.cursor() as cursor:
+            cursor.execute(MARK, (counts, step_runs))
 
 
 def _publish(picked: list[UUID]) -> int:

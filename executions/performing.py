@@ -13,7 +13,7 @@ from django.conf import settings
 
 from connectors import dispatch
 from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
-from executions import failpoints, phases, scripts, statements
+from executions import breakers, failpoints, gates, phases, scripts, statements
 from executions.engine.decisions import Kind
 from executions.leases import Holding
 from executions.performed import Abandoned, Performed, engine_failure
@@ -21,6 +21,7 @@ from executions.preparing import CannotPrepare, calls_of, shown_commands
 from executions.services.children import start_child
 from executions.services.claiming import Work
 from executions.services.following import tries_allowed
+from executions.statements import Noted
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ SIMULATED = {"simulated": True}
 
 
 def perform(work: Work, holding: Holding) -> Performed:
-    """Carry out one attempt. Raises Abandoned when the intent finds another fence."""
+    """Carry out one attempt. Raises Abandoned when the intent finds another fence, Gated when it may not call now."""
     if work.execution.script is not None and work.run.kind != Kind.CONTROL and work.run.kind != Kind.CHILD:
         return _play(work)
     if work.run.kind == Kind.CONTROL:
@@ -79,12 +80,15 @@ def _call(work: Work, holding: Holding) -> Performed:
     performed = _look_back(work, plan, performed, holding)
     if performed.outcome.kind != OutcomeKind.COMPLETED or performed.probed == ProbeAnswer.THERE:
         return performed
-    if plan.effect != EffectClass.READ:
-        _intend(work, plan, holding)
-    return _act(work, plan, replace(performed, is_intended=plan.effect != EffectClass.READ), holding)
+    if plan.effect == EffectClass.READ:
+        noted = gates.enter_read(work.run, gates.needs_of(plan))
+    else:
+        noted = _intend(work, plan, holding)
+    performed = replace(performed, is_intended=plan.effect != EffectClass.READ, frees_place=noted.frees_place)
+    return _act(work, plan, performed, holding, is_failing=noted.is_failing)
 
 
-def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding) -> Performed:
+def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding, *, is_failing: bool) -> Performed:
     try:
         result = dispatch.carry_out(
             plan,
@@ -99,25 +103,26 @@ def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding
         log.exception("step.call_broken", extra={"step_run": str(work.run.id)})
         return replace(performed, outcome=unknown(f"The call broke on our side: {type(error).__name__}."))
     failpoints.reach("after_send")
+    breakers.learn(plan, result, is_failing=is_failing)
     if not result.outcome.sent and (result.was_stopped or result.outcome.code == "lease_lost"):
         raise Abandoned(holding.why)
     return replace(performed, outcome=result.outcome, calls=result.calls)
 
 
-def _intend(work: Work, plan: dispatch.Plan, holding: Holding) -> None:
+def _intend(work: Work, plan: dispatch.Plan, holding: Holding) -> Noted:
     failpoints.reach("before_intent_commit")
     asked_at = time.monotonic()
-    noted = statements.note_intent(
+    noted = gates.enter(
         work.run,
+        gates.needs_of(plan),
         effect_class=plan.effect.value,
         valid_for=plan.key_valid_for,
         call_limit=plan.call_limit,
         lease=settings.SALLYPORT_LEASE,
     )
-    if not noted:
-        raise Abandoned("the lease is lost or the execution is stopping")
     holding.renewed(asked_at)
     failpoints.reach("after_intent")
+    return noted
 
 
 def _look_back(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding) -> Performed:
@@ -128,6 +133,7 @@ def _look_back(work: Work, plan: dispatch.Plan, performed: Performed, holding: H
     if work.run.effect != "intended":
         return performed
     if plan.effect == EffectClass.PROBE:
+        gates.check_switches(work.run, gates.needs_of(plan))
         return _probe(work, plan, performed, holding)
     why = _may_not_repeat(work, plan)
     return replace(performed, outcome=unknown(why), effect_class="unsafe") if why else performed
