@@ -191,6 +191,8 @@ SALLYPORT_QUEUE_LIMIT = env.integer("SALLYPORT_QUEUE_LIMIT", 50_000, minimum=1) 
 #: a worker that is told to end has so long; less than its supervisor waits before it kills
 SALLYPORT_DRAIN_GRACE: timedelta = env.seconds("SALLYPORT_DRAIN_GRACE", 10, minimum=0.1)
 SALLYPORT_STOP_GRACE: timedelta = env.seconds("SALLYPORT_STOP_GRACE", 30, minimum=0)
+SALLYPORT_BREAKER_FAILURES = env.integer("SALLYPORT_BREAKER_FAILURES", 5, minimum=1)  # in a row, of one connection
+SALLYPORT_BREAKER_PAUSE: timedelta = env.seconds("SALLYPORT_BREAKER_PAUSE", 60, minimum=0.1)
 SALLYPORT_ALLOW_FAKE = env.flag("SALLYPORT_ALLOW_FAKE")
 SALLYPORT_ALLOW_NETWORKS = [str(network) for network in env.cidr_list("ALLOW_NETWORKS")]
 SALLYPORT_DEMO_ENDPOINT = env.text("SALLYPORT_DEMO_ENDPOINT") or None  # "127.0.0.1:port", set by `up`

@@ -63,6 +63,12 @@ def command_types() -> Mapping[str, str]:
     return {command_type: spec.name for spec in operations().values() for command_type in spec.command_types}
 
 
+@cache
+def connector_name(operation: str) -> str:
+    """Return the name of the connector that an operation belongs to."""
+    return next(name for name, entry in ENTRIES.items() if any(spec.name == operation for spec in entry.operations))
+
+
 def connector_of(operation: str) -> Connector | None:
     """Return the connector that carries out ``operation``; None where nothing here does."""
     for entry in ENTRIES.values():

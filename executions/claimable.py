@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from executions.caps import MAY_BE_PUBLISHED, MAY_START
+
 QUEUED: Final = "s.status IN ('pending', 'retrying')"
-CLAIMABLE: Final = "e.held_at IS NULL AND e.stop_as = ''"
+_GOES_ON: Final = "e.held_at IS NULL AND e.stop_as = ''"
+CLAIMABLE: Final = f"{_GOES_ON} AND {MAY_START}"
+#: the same before a step run is published anew: what is on its way has its place under a cap
+PUBLISHABLE: Final = f"{_GOES_ON} AND {MAY_BE_PUBLISHED}"
 
 #: What each tenant, and each playbook of it, has now: running, or published (a nudge with n step runs counts 1/n
 #: for each). Indexes step_run_leases and step_run_published; as many rows as slots and window have room for.

@@ -17,8 +17,8 @@ from uuid import UUID
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 
-from executions import queue, statements
-from executions.claimable import CLAIMABLE, QUEUED, SERVED
+from executions import caps, queue, statements
+from executions.claimable import CLAIMABLE, PUBLISHABLE, QUEUED, SERVED
 from executions.queue import Nudge
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ LONGEST_NUDGE = 50
 
 # One by one: OFFSET 0 keeps the planner from reading all executions there ever were, in the order of their ids.
 OF_CLAIMABLE = f"""CROSS JOIN LATERAL (
-            SELECT FROM executions_execution e WHERE e.id = s.execution_id AND {CLAIMABLE} OFFSET 0) e
+            SELECT FROM executions_execution e WHERE e.id = s.execution_id AND {PUBLISHABLE} OFFSET 0) e
 """
 
 # Lost work of anybody first. Then tenants by what they would have with this step run, divided by their weight. Within
@@ -83,7 +83,7 @@ candidates AS (
           FROM executions_execution e CROSS JOIN LATERAL (
             SELECT s.id FROM executions_steprun s
              WHERE s.execution_id = e.id AND s.position = 1 AND {QUEUED} AND s.published_at IS NULL
-               AND s.started_at IS NULL AND s.due_at <= (SELECT now FROM clock) AND {CLAIMABLE} OFFSET 0) first
+               AND s.started_at IS NULL AND s.due_at <= (SELECT now FROM clock) AND {PUBLISHABLE} OFFSET 0) first
          WHERE e.tenant_id = f.tenant_id AND e.playbook_id = f.playbook_id AND e.status = 'pending'
          ORDER BY e.id LIMIT %(room)s) c
 ),
@@ -112,7 +112,7 @@ FAN_OUT = f"""
 SELECT s.id FROM executions_execution e JOIN executions_steprun s ON s.tenant_id = e.tenant_id AND s.execution_id = e.id
  WHERE e.id = %(execution)s AND {QUEUED} AND s.published_at IS NULL
    AND (s.position > 1 OR s.started_at IS NOT NULL) AND s.lost_attempts = 0
-   AND s.due_at <= clock_timestamp() AND {CLAIMABLE}
+   AND s.due_at <= clock_timestamp() AND {PUBLISHABLE}
  ORDER BY s.position LIMIT %(limit)s
 """  # noqa: S608
 
@@ -172,23 +172,45 @@ def dispatch_due() -> int:
     window = NUDGES_A_SLOT * max(slots, 1)
     missing = int(outstanding) - _queue_length() if stale else 0
     with transaction.atomic():
-        nudges = _pick(window - int(outstanding), slots=max(slots, 1))
-        nudges += _pick_again(min(missing, window))
-        if nudges:
-            _mark(nudges, counts=slots > 0)
+        nudges = _publish_new(window - int(outstanding), slots=slots)
+        again = _pick_again(min(missing, window))
+        _mark(again, counts=slots > 0)
+        nudges += again
     return _publish(nudges) if nudges else 0
+
+
+def _publish_new(room: int, *, slots: int) -> list[Nudge]:
+    """Choose and mark as many nudges as there is room for, naming no more under a cap than it has places.
+
+    What a cap leaves over makes room for others. Every round that leaves something over fills a cap, and what is
+    under a full cap is not picked: so it ends.
+    """
+    marked: list[Nudge] = []
+    while len(marked) < room:
+        nudges = _pick(room - len(marked), slots=max(slots, 1))
+        named = [step_run for nudge in nudges for step_run in nudge.step_runs]
+        kept = _only(nudges, caps.within(named)) if named else []
+        _mark(kept, counts=slots > 0)
+        marked += kept
+        if sum(len(nudge.step_runs) for nudge in kept) == len(named):
+            break
+    return marked
 
 
 def _pick(room: int, *, slots: int) -> list[Nudge]:
     """Choose as many nudges as there is room for, and lock what they name."""
-    if room <= 0:
-        return []
     picked = [Picked(*row) for row in _all(PICK, {"room": room})]
     if not picked:
         return []
     nudges = _nudges(picked, slots=slots)
-    free = {row[0] for row in _all(TAKE, ([step_run for nudge in nudges for step_run in nudge.step_runs],))}
-    kept = (tuple(step_run for step_run in nudge.step_runs if step_run in free) for nudge in nudges)
+    free = _all(TAKE, ([step_run for nudge in nudges for step_run in nudge.step_runs],))
+    return _only(nudges, [row[0] for row in free])
+
+
+def _only(nudges: Sequence[Nudge], step_runs: Sequence[UUID]) -> list[Nudge]:
+    """Return the nudges without what is not among ``step_runs``."""
+    wanted = set(step_runs)
+    kept = (tuple(step_run for step_run in nudge.step_runs if step_run in wanted) for nudge in nudges)
     return [Nudge(ids, nudge.goes_ahead) for ids, nudge in zip(kept, nudges, strict=True) if ids]
 
 
@@ -223,6 +245,8 @@ def _pick_again(missing: int) -> list[Nudge]:
 
 
 def _mark(nudges: Sequence[Nudge], *, counts: bool) -> None:
+    if not nudges:
+        return
     rows = [(step_run, len(nudge.step_runs), nudge.goes_ahead) for nudge in nudges for step_run in nudge.step_runs]
     with connection.cursor() as cursor:
         cursor.execute(MARK, (counts, *(list(column) for column in zip(*rows, strict=True))))

@@ -18,8 +18,8 @@ from connectors.planning import Call, Plan, PlannedCall
 from core.errors import DomainError
 from core.secrets import MASK, Scrubber, Secret
 from executions.preparing import is_secret, secret_names
-from executions.rows import storable
 from executions.services.claiming import Work
+from executions.stored_json import storable
 from playbooks.cacao.check_secrets import is_secret_header, says_secret, without_literals
 
 #: name of the calls in the step run's note
@@ -48,9 +48,7 @@ def calls_shown(work: Work, calls: Sequence[Call], plan: Plan) -> list[dict[str,
     return shown
 
 
-def _shown(
-    call: Call, planned: PlannedCall, scrubber: Scrubber | None, names: frozenset[str]
-) -> dict[str, Any]:
+def _shown(call: Call, planned: PlannedCall, scrubber: Scrubber | None, names: frozenset[str]) -> dict[str, Any]:
     arguments: Any = "withheld: a secret of this call cannot be opened"
     if scrubber is not None:
         plain = _plain(dict(call.arguments), names, 0)

@@ -1,4 +1,4 @@
-"""Keeps the leases of what this process holds, and tells the holder when one is lost or a stop was asked for.
+"""Keeps the leases of what this process holds, and tells a holder when one is lost, or a stop or a switch is on.
 
 A helper thread renews every third of the lease with the guard of the fence. When a renewal finds nothing, or the
 database has not answered for two thirds of the lease, the call is cancelled (EXECUTION-SEMANTICS 6.6).
@@ -25,7 +25,7 @@ LOOK_EVERY = 2.0
 
 
 class Holding(threading.Event):
-    """A lease held here; set once the holder has to stop: its lease is lost or runs out, or a stop was asked for.
+    """A lease held here; set once the holder has to stop: its lease is lost or runs out, a stop or a switch is over it.
 
     ``good_until`` is on this machine's monotonic clock, counted from before the database was asked, so it is never
     later than the lease itself.
@@ -139,6 +139,8 @@ def renew(held: list[Holding]) -> None:
         stopping = renewed.get((holding.step_run, holding.fence))
         if stopping is None:
             holding.cancel("the lease is lost")
+        elif stopping == statements.SWITCH:
+            holding.cancel("a kill switch is on")
         elif stopping:
             holding.cancel("the execution is stopping")
         else:

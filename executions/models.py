@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.expressions import Func, Value
 
 from core.models import UUIDModel
+from executions import gate_models  # noqa: F401  (its tables belong to this app)
 
 LIVE_EXECUTION = ("pending", "running", "paused")
 FINAL_EXECUTION = ("completed", "failed", "cancelled")
@@ -178,6 +180,8 @@ class StepRun(models.Model):
     #: what an opener decided: {"verdict": true} or {"case": "high"} or {"visits": 3}
     verdict: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(null=True)
     note: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    #: what its calls go through, once they were planned: connector:http, connection:<id>, effect_class:unsafe, effects
+    needs = ArrayField(models.CharField(max_length=150), null=True)
     actor = models.CharField(max_length=300, blank=True)  # who answered, for a request
     delay = models.DurationField(null=True)  # the step's own delay, kept for the record
     created_at = models.DateTimeField()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.base import Outcome, OutcomeKind, ProbeAnswer
@@ -12,6 +12,19 @@ from connectors.base import Outcome, OutcomeKind, ProbeAnswer
 
 class Abandoned(Exception):
     """The lease is lost, a stop was asked for or the database was away before anything was sent: no try at all."""
+
+
+class Gated(Abandoned):
+    """A switch, a cap or a breaker is in the way (``why``), and nothing was sent.
+
+    ``needs``: what the calls go through. ``due_at``: not before then; None: once the gate opens.
+    """
+
+    def __init__(self, why: str, needs: Sequence[str], *, due_at: datetime | None = None) -> None:
+        super().__init__(f"held back by a {why}")
+        self.why = why
+        self.needs = tuple(needs)
+        self.due_at = due_at
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,7 @@ class Performed:
     calls: Sequence[Mapping[str, Any]] = ()
     commands_b64: Sequence[str] = ()  # as the report shows them, secrets masked
     probed: ProbeAnswer | None = None
+    frees_place: bool = False  # under a cap of its connection, where others may wait
 
 
 def engine_failure(reason: str, message: str) -> Performed:

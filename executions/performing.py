@@ -13,7 +13,7 @@ from django.conf import settings
 
 from connectors import dispatch
 from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
-from executions import draining, failpoints, phases, scripts, statements
+from executions import breakers, draining, failpoints, gates, phases, scripts, statements
 from executions.engine.decisions import Kind
 from executions.intended import calls_shown
 from executions.leases import Holding
@@ -22,6 +22,7 @@ from executions.preparing import CannotPrepare, calls_of, shown_commands
 from executions.services.children import start_child
 from executions.services.claiming import Work
 from executions.services.following import tries_allowed
+from executions.statements import Noted
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ SIMULATED = {"simulated": True}
 
 
 def perform(work: Work, holding: Holding) -> Performed:
-    """Carry out one attempt. Raises Abandoned when the intent finds another fence."""
+    """Carry out one attempt. Raises Abandoned when the intent finds another fence, Gated when it may not call now."""
     if work.execution.script is not None and work.run.kind != Kind.CONTROL and work.run.kind != Kind.CHILD:
         return _play(work)
     if work.run.kind == Kind.CONTROL:
@@ -81,9 +82,12 @@ def _call(work: Work, holding: Holding) -> Performed:
     if performed.outcome.kind != OutcomeKind.COMPLETED or performed.probed == ProbeAnswer.THERE:
         return performed
     _check_draining()
-    if plan.effect != EffectClass.READ:
-        _intend(work, plan, calls_shown(work, calls, plan), holding)
-    return _act(work, plan, replace(performed, is_intended=plan.effect != EffectClass.READ), holding)
+    if plan.effect == EffectClass.READ:
+        noted = gates.enter_read(work.run, gates.needs_of(plan))
+    else:
+        noted = _intend(work, plan, calls_shown(work, calls, plan), holding)
+    performed = replace(performed, is_intended=plan.effect != EffectClass.READ, frees_place=noted.frees_place)
+    return _act(work, plan, performed, holding, is_failing=noted.is_failing)
 
 
 def _check_draining() -> None:
@@ -92,7 +96,7 @@ def _check_draining() -> None:
         raise Abandoned("the worker ends")
 
 
-def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding) -> Performed:
+def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding, *, is_failing: bool) -> Performed:
     try:
         result = dispatch.carry_out(
             plan,
@@ -107,27 +111,28 @@ def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding
         log.exception("step.call_broken", extra={"step_run": str(work.run.id)})
         return replace(performed, outcome=unknown(f"The call broke on our side: {type(error).__name__}."))
     failpoints.reach("after_send")
+    breakers.learn(plan, result, is_failing=is_failing)
     is_cut = holding.is_cut and not performed.is_intended
     if (is_cut or not result.outcome.sent) and (result.was_stopped or result.outcome.code == "lease_lost"):
         raise Abandoned(holding.why)
     return replace(performed, outcome=result.outcome, calls=result.calls)
 
 
-def _intend(work: Work, plan: dispatch.Plan, shown: Sequence[Mapping[str, Any]], holding: Holding) -> None:
+def _intend(work: Work, plan: dispatch.Plan, shown: Sequence[Mapping[str, Any]], holding: Holding) -> Noted:
     failpoints.reach("before_intent_commit")
     asked_at = time.monotonic()
-    noted = statements.note_intent(
+    noted = gates.enter(
         work.run,
+        gates.needs_of(plan),
         effect_class=plan.effect.value,
         valid_for=plan.key_valid_for,
         call_limit=plan.call_limit,
         calls=shown,
         lease=settings.SALLYPORT_LEASE,
     )
-    if not noted:
-        raise Abandoned("the lease is lost or the execution is stopping")
     holding.intended(asked_at)
     failpoints.reach("after_intent")
+    return noted
 
 
 def _look_back(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding) -> Performed:
@@ -138,6 +143,7 @@ def _look_back(work: Work, plan: dispatch.Plan, performed: Performed, holding: H
     if work.run.effect != "intended":
         return performed
     if plan.effect == EffectClass.PROBE:
+        gates.check_switches(work.run, gates.needs_of(plan))
         return _probe(work, plan, performed, holding)
     why = _may_not_repeat(work, plan)
     return replace(performed, outcome=unknown(why), effect_class="unsafe") if why else performed

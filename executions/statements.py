@@ -15,10 +15,13 @@ from uuid import UUID
 from django.db import connection
 
 from executions import payloads
+from executions.breakers import FAILING_PLAN, NOT_CLOSED_PLAN, WAITING
+from executions.caps import CAPPED, CAPPED_PLAN
 from executions.claimable import CLAIMABLE, QUEUED, SERVED
 from executions.engine.facts import ScopeFact
 from executions.rows import ExecutionRow, NewStepRun, StepRunRow, scope_fact, scope_id, step_run_id
 from executions.stored_json import brief, storable, write_json
+from executions.switches import SWITCHED, SWITCHED_PLAN, SWITCHED_READ
 
 Args = Sequence[Any] | Mapping[str, Any]
 
@@ -78,14 +81,16 @@ def execution_of(step_run: UUID) -> UUID | None:
     return row[0] if row else None
 
 
-# Primary key of the step run; zero rows: somebody else has it, or it is not due (I4). The caller holds the
-# execution's lock and has seen that it is live, not held and not stopping.
-CLAIM = f"""
+# Primary key of the step run; zero rows: somebody else has it, it is not due (I4), or a switch, a breaker or a cap is
+# over it. The caller holds the execution's lock and has seen that it is live, not held and not stopping.
+_CLAIM = f"""
 WITH s AS (
     UPDATE executions_steprun s
        SET status = 'running', fence = s.fence + 1, worker = %s, lease_until = clock_timestamp() + %s,
            started_at = COALESCE(s.started_at, clock_timestamp()), published_at = NULL, publications = 0
      WHERE s.id = %s AND s.status IN ('pending', 'retrying') AND s.due_at <= clock_timestamp()
+       AND NOT {SWITCHED} AND NOT {WAITING}"""  # noqa: S608 (constants of this code)
+_CLAIMED = f"""
     RETURNING s.*
 ), attempt AS (
     INSERT INTO executions_attempt (step_run_id, number, worker, started_at, outcome, code, message, calls)
@@ -93,12 +98,73 @@ WITH s AS (
 )
 SELECT {StepRunRow.COLUMNS} FROM s
 """  # noqa: S608 (constants of this code)
+CLAIM = f"{_CLAIM} AND NOT {CAPPED}{_CLAIMED}"
+CLAIM_PLACE = _CLAIM + _CLAIMED
 
 
-def claim(step_run: UUID, *, worker: str, lease: timedelta) -> StepRunRow | None:
-    """Claim a due step run and open its attempt, whose number is the new fence."""
-    row = _one(CLAIM, (worker, lease, step_run))
+def claim(step_run: UUID, *, worker: str, lease: timedelta, has_place: bool = False) -> StepRunRow | None:
+    """Claim a due step run and open its attempt, whose number is the new fence.
+
+    ``has_place``: the caller holds the locks of the caps over it, and each has room.
+    """
+    row = _one(CLAIM_PLACE if has_place else CLAIM, (worker, lease, step_run))
     return StepRunRow.read(row) if row else None
+
+
+@dataclass(frozen=True)
+class DueRun:
+    """A due step run, locked. ``needs`` is empty while nothing is known of its calls."""
+
+    status: str
+    needs: tuple[str, ...]
+    step_id: str
+    scope_path: str
+
+
+def lock_due(step_run: UUID) -> DueRun | None:
+    """Lock a step run that could be claimed but for the gates; the caller holds the execution's lock."""
+    row = _one(
+        "SELECT status, needs, step_id, scope_path FROM executions_steprun"
+        " WHERE id = %s AND status IN ('pending', 'retrying') AND due_at <= clock_timestamp() FOR UPDATE",
+        (step_run,),
+    )
+    return None if row is None else DueRun(row[0], tuple(row[1] or ()), row[2], row[3])
+
+
+def lock_run(step_run: UUID) -> None:
+    _one("SELECT 1 FROM executions_steprun WHERE id = %s FOR UPDATE", (step_run,))
+
+
+def postpone(step_run: UUID, *, due_at: datetime, reason: str) -> bool:
+    """S21: let a due step run wait until then, as one that retries."""
+    return move_step_run(step_run, old=("pending", "retrying"), new="retrying", due_at=due_at, reason=reason)
+
+
+def keep_needs(step_run: UUID, needs: Sequence[str] | None) -> None:
+    """Write down what the calls of a step run go through, or that this is not known any more."""
+    _count("UPDATE executions_steprun SET needs = %s WHERE id = %s", (None if needs is None else list(needs), step_run))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands before a call. ``is_broken``: a breaker is not closed; ``is_failing``: one has counted failures."""
+
+    is_switched: bool
+    is_capped: bool
+    is_broken: bool
+    is_failing: bool
+
+
+# Primary key.
+STANDING = f"""
+SELECT {SWITCHED_READ}, {CAPPED_PLAN}, {NOT_CLOSED_PLAN}, {FAILING_PLAN}
+  FROM executions_steprun s, (SELECT %s::text[] AS needs) plan WHERE s.id = %s
+"""  # noqa: S608 (constants of this code)
+
+
+def standing(step_run: UUID, needs: Sequence[str]) -> Standing:
+    row = _one(STANDING, (list(needs), step_run))
+    return Standing(*row) if row else Standing(False, False, False, False)
 
 
 # Index step_run_order (execution, position).
@@ -124,19 +190,35 @@ def may_act(row: StepRunRow) -> bool:
 
 
 # Primary keys; the execution's row is read FOR SHARE so that a stop and an intent have an order (I18). Zero
-# rows: the fence moved, the lease ran out or a stop was asked for, and no call is made (I6).
-INTENT = """
+# rows: the fence moved, the lease ran out, a stop was asked for or a gate is shut, and no call is made (I6).
+_INTENT = f"""
 WITH going AS (
     SELECT id FROM executions_execution WHERE id = %s AND stop_as = '' FOR SHARE
+), plan AS (
+    SELECT %s::text[] AS needs
 )
 UPDATE executions_steprun s
    SET intent_fence = s.fence, effect = 'intended', lease_until = clock_timestamp() + %s,
        effective_class = %s, first_intent_at = COALESCE(s.first_intent_at, clock_timestamp()),
        class_valid_until = COALESCE(s.class_valid_until, s.first_intent_at + %s, clock_timestamp() + %s),
-       note = s.note || jsonb_build_object('call_seconds', %s::float8, 'intended', %s::jsonb)
-  FROM going
+       note = s.note || jsonb_build_object('call_seconds', %s::float8, 'intended', %s::jsonb), needs = plan.needs
+  FROM going, plan
  WHERE s.id = %s AND s.fence = %s AND s.status = 'running' AND s.lease_until > clock_timestamp()
-"""
+   AND NOT {SWITCHED_PLAN}"""  # noqa: S608 (constants of this code)
+_NOTED = f"\nRETURNING {FAILING_PLAN}"
+INTENT = f"{_INTENT} AND NOT {CAPPED_PLAN} AND NOT {NOT_CLOSED_PLAN}{_NOTED}"
+INTENT_PLACE = _INTENT + _NOTED
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A call may be made. ``is_failing``: earlier calls failed, so that an answer is worth writing down.
+
+    ``frees_place``: it takes a place under a cap of its connection.
+    """
+
+    is_failing: bool = False
+    frees_place: bool = False
 
 
 def note_intent(
@@ -147,31 +229,53 @@ def note_intent(
     call_limit: timedelta,
     lease: timedelta,
     calls: Sequence[Any] = (),
-) -> bool:
+    needs: Sequence[str] = (),
+    has_place: bool = False,
+) -> Noted | None:
     """Note that this fence is about to call; ``call_limit``, the longest its calls may take, is for a quarantine.
 
     ``calls``: what is about to be called, without secrets, for a person who may have to judge it.
+
+    ``needs``: what the calls go through. ``has_place``: the caller holds the locks of the caps and breakers over them.
     """
     seconds, shown = call_limit.total_seconds(), write_json({"attempt": row.fence, "calls": list(calls)})
-    args = (row.execution_id, lease, effect_class, valid_for, valid_for, seconds, shown, row.id, row.fence)
-    return _count(INTENT, args) == 1
+    args = (row.execution_id, list(needs), lease, effect_class, valid_for, valid_for, seconds, shown, row.id, row.fence)
+    found = _one(INTENT_PLACE if has_place else INTENT, args)
+    return Noted(found[0]) if found else None
 
+
+# Primary keys; what a call without an intent takes a place with.
+NOTE_NEEDS = f"""
+UPDATE executions_steprun s SET needs = plan.needs FROM (SELECT %s::text[] AS needs) plan
+ WHERE s.id = %s AND s.fence = %s AND s.status = 'running' AND s.lease_until > clock_timestamp()
+   AND NOT {SWITCHED_READ}{_NOTED}
+"""  # noqa: S608 (constants of this code)
+
+
+def note_needs_of(row: StepRunRow, needs: Sequence[str]) -> Noted | None:
+    """Write down what a call that only reads goes through. None: a switch is on, or the fence moved."""
+    found = _one(NOTE_NEEDS, (list(needs), row.id, row.fence))
+    return Noted(found[0]) if found else None
+
+
+#: how `renew` tells that a switch is on
+SWITCH = "switch"
 
 # Primary keys; one statement for everything this process holds (I6).
-RENEW = """
+RENEW = f"""
 UPDATE executions_steprun s
    SET lease_until = clock_timestamp() + %s
   FROM unnest(%s::uuid[], %s::int[]) AS held(id, fence)
  WHERE s.id = held.id AND s.fence = held.fence AND s.status = 'running' AND s.lease_until > clock_timestamp()
-RETURNING s.id, s.fence, (SELECT e.stop_as FROM executions_execution e WHERE e.id = s.execution_id)
-"""
+RETURNING s.id, s.fence, (SELECT e.stop_as FROM executions_execution e WHERE e.id = s.execution_id), {SWITCHED}
+"""  # noqa: S608 (constants of this code)
 
 
 def renew(held: Iterable[tuple[UUID, int]], *, lease: timedelta) -> dict[tuple[UUID, int], str]:
-    """Renew leases; return (step run, fence) -> "" or how its execution is stopping. What is missing is lost."""
+    """Renew leases; return (step run, fence) -> "", how its execution is stopping, or SWITCH. What lacks is lost."""
     ids = list(held)
     rows = _all(RENEW, (lease, [item[0] for item in ids], [item[1] for item in ids]))
-    return {(row[0], row[1]): row[2] for row in rows}
+    return {(row[0], row[1]): row[2] or (SWITCH if row[3] else "") for row in rows}
 
 
 # Primary key; the fence is what lets exactly one attempt write (I5).

@@ -20,7 +20,7 @@ from core.database import AWAY, is_away
 from executions import chunks, draining, events, failpoints, nodes, statements
 from executions.chunks import Chunk
 from executions.leases import Holding, keeper
-from executions.performed import Abandoned, Performed, broken
+from executions.performed import Abandoned, Gated, Performed, broken
 from executions.performing import perform
 from executions.services.claiming import Work, claim_step
 from executions.services.handing_back import hand_back
@@ -135,7 +135,7 @@ def _run(work: Work, shift: Shift) -> Work | None:
                 performed = _performed(work, holding)
         except Abandoned as error:
             log.info("step.abandoned", extra={"step_run": str(work.run.id), "why": str(error)})
-            hand_back(work)
+            hand_back(work, error if isinstance(error, Gated) else None)
             return None
         failpoints.reach("before_record_commit")
         following = record_outcome(

@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_dispatch_weight_and_queue_limit'),
-        ('executions', '0002_keep_start_keys_a_while'),
+        ('executions', '0003_gates'),
         ('playbooks', '0003_workflow_as_text'),
     ]
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Who holds an execution: a parent that is held holds its children, and lifts only what it put on itself."""
 
-    dependencies = [("executions", "0002_keep_start_keys_a_while")]
+    dependencies = [("executions", "0004_fair_dispatch")]
 
     operations = [
         migrations.AddField(

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0001_initial"), ("executions", "0002_keep_start_keys_a_while")]
+    dependencies = [("accounts", "0001_initial"), ("executions", "0006_hold_children")]
 
     operations = [
         migrations.CreateModel(

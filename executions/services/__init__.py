@@ -1,6 +1,7 @@
 """What the rest of the house may ask of executions. Each name is one transaction."""
 
 from executions.services.answering import answer_request
+from executions.services.capping import close_breaker, remove_cap, set_cap
 from executions.services.repeating import run_again
 from executions.services.resolving import Quarantined, ReviewResolved, resolve_review
 from executions.services.starting import QueueFull, StartKeyReused, StartRefused, start_execution
@@ -11,6 +12,7 @@ from executions.services.steering import (
     pause_execution,
     resume_execution,
 )
+from executions.services.switching import check_switch, lift_switch, set_switch
 from executions.services.telling import set_webhook_secret
 from executions.services.triggering import emit_event
 
@@ -24,11 +26,17 @@ __all__ = [
     "StartRefused",
     "answer_request",
     "cancel_execution",
+    "check_switch",
+    "close_breaker",
     "emit_event",
+    "lift_switch",
     "pause_execution",
+    "remove_cap",
     "resolve_review",
     "resume_execution",
     "run_again",
+    "set_cap",
+    "set_switch",
     "set_webhook_secret",
     "start_execution",
 ]

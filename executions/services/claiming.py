@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from executions import statements
+from executions import gates, statements
 from executions.facts import StoredFacts
 from executions.rows import ExecutionRow, StepRunRow
 from executions.turn import Turn, turn_of
@@ -46,7 +46,7 @@ class Work:
 
 
 def claim_step(*, step_run_id: UUID, worker: str, in_doubt_since: float | None = None) -> Work | None:
-    """Claim a due step run; None when somebody else has it, or it is not due, held or stopping.
+    """Claim a due step run; None when somebody else has it, or it is not due, held, stopping or gated.
 
     ``in_doubt_since``: this machine's monotonic clock from before an earlier claim whose commit got no answer (6.8); if
     it took place, what it claimed is returned.
@@ -68,6 +68,7 @@ def claim_in(turn: Turn, step_run_id: UUID, *, worker: str) -> Work | None:
     if not turn.may_claim:
         return None
     run = statements.claim(step_run_id, worker=worker, lease=settings.SALLYPORT_LEASE)
+    run = run or gates.claim_gated(turn, step_run_id, worker=worker)
     if run is None:
         return None
     turn.begin()

@@ -71,6 +71,7 @@ def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequenc
             stop_step_runs(turn, scopes=None)
             finish_stop(turn)
             return None
+        turn.wakes_dispatcher = turn.wakes_dispatcher or performed.frees_place
         due = carry_out(turn, work.workflow, decisions)
         return go_on(turn, due, worker=work.worker if carry_on and may_go_on else None, beside=beside)
 
@@ -172,6 +173,7 @@ def _next_phase(
     statements.write_outcome(
         run, status="pending", effect=effect, result=stored, counts=False, due_at=turn.now, note=note
     )
+    statements.keep_needs(run.id, None)  # the next commands go elsewhere
     turn.event("step.pending", run.id, step=run.step_id, scope=run.scope_path, commands_done=done)
     turn.wakes_dispatcher = True
     return []

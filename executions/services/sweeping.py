@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from executions import statements
+from executions.caps import MAY_START
 from executions.engine import decide
 from executions.engine.decisions import Kind, Result
 from executions.engine.statuses import StepStatus
@@ -66,12 +67,13 @@ SELECT id, id FROM executions_execution
  WHERE status IN ('pending', 'running', 'paused') AND stop_as <> '' AND stop_requested_at <= clock_timestamp() - %s
  LIMIT %s
 """
-# What is held is not delivered on purpose.
-UNDELIVERABLE = """
+# What is held, or kept back by a switch or a cap, is not delivered on purpose.
+UNDELIVERABLE = f"""
 SELECT s.id, s.execution_id FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE s.status IN ('pending', 'retrying') AND s.publications >= %s
-   AND s.published_at <= clock_timestamp() - interval '60 s' AND e.held_at IS NULL LIMIT %s
-"""
+   AND s.published_at <= clock_timestamp() - interval '60 s' AND e.held_at IS NULL
+   AND {MAY_START} LIMIT %s
+"""  # noqa: S608 (constants of this code)
 # A child outlives its step run only where the worker that started it came too late.
 ABANDONED = """
 SELECT s.id, s.execution_id FROM executions_execution c JOIN executions_steprun s ON s.id = c.parent_step_run_id

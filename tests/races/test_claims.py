@@ -82,7 +82,7 @@ def intend(work: Work) -> tuple[bool, float]:
     noted = statements.note_intent(
         work.run, effect_class="unsafe", valid_for=None, call_limit=second, lease=second * 30
     )
-    return noted, began_at
+    return noted is not None, began_at
 
 
 def test_a_lease_is_renewed_or_taken_back_and_never_both(start: Start) -> None:
