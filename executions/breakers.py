@@ -113,7 +113,7 @@ def take_turn(needs: Sequence[str]) -> datetime | None:
         if waiting:
             return _later(max(waiting))
         if rows:
-            tried: list[Any] = [settings.SALLYPORT_BREAKER_PAUSE, [row[0] for row in rows]]
+            tried: Sequence[Any] = (settings.SALLYPORT_BREAKER_PAUSE, [row[0] for row in rows])
             cursor.execute(TRY, tried)
     return None
 
@@ -125,7 +125,7 @@ def _later(moment: datetime) -> datetime:
 
 
 def learn(plan: Plan, result: Result, *, is_failing: bool) -> None:
-    """Count what the calls of an attempt say of their far sides. Never raises: no outcome is lost for a breaker.
+    """Count what the calls of an attempt say of their far sides. Never raises: no outcome is lost for this.
 
     ``is_failing``: a breaker had counted failures before the call, so that an answer has to be written down.
     """
@@ -164,9 +164,9 @@ def answered_by(record: Mapping[str, Any]) -> bool | None:
 
 def note_failure(connection_id: UUID, tenant_id: UUID, code: str) -> None:
     most, pause = settings.SALLYPORT_BREAKER_FAILURES, settings.SALLYPORT_BREAKER_PAUSE
-    failure: list[Any] = [connection_id, tenant_id, code[:64], pause, most, most, most, most, pause]
+    args: Sequence[Any] = (connection_id, tenant_id, code[:64], pause, most, most, most, most, pause)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(FAILED, failure)
+        cursor.execute(FAILED, args)
         state, failures = cursor.fetchone()
     if state == "open":
         told = {"connection": str(connection_id), "failures": failures, "code": code}
