@@ -313,6 +313,7 @@ def fail_undeliverable(run_id: UUID, execution_id: UUID) -> bool:
         run = _locked(run_id, None, "publications >= 10")
         if turn is None or run is None or run.status not in ("pending", "retrying"):
             return False
+        log.error("alarm.undeliverable", extra={"step_run": str(run.pk), "execution": str(execution_id)})
         _fail(turn, run, "undeliverable", f"{PUBLICATIONS} nudges were published and no worker claimed the step")
     return True
 
