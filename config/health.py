@@ -11,7 +11,6 @@ import pkgutil
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from config import canary
+from executions import nodes
 
-SWEEP_SEEN_WITHIN = timedelta(seconds=10)
 LAYER_GOOD_FOR = 10.0  # seconds until the channel layer is tried again
 logger = logging.getLogger(__name__)
 
@@ -113,17 +112,12 @@ def check_migrations() -> str:
 
 
 def check_sweep() -> str:
-    # Compared by the database's clock, which the sweep writes with.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT extract(epoch FROM clock_timestamp() - max(seen_at)) FROM executions_node WHERE role = 'sweep'"
-        )
-        age = cursor.fetchone()[0]
+    age = nodes.sweep_age()
     if age is None:
         raise NotReady("has never been seen: start `manage.py sweep`")
-    if age > SWEEP_SEEN_WITHIN.total_seconds():
-        raise NotReady(f"was last seen {age:.0f} s ago: start `manage.py sweep`")
-    return f"seen {age:.1f} s ago"
+    if age > nodes.SWEEP_LATE:
+        raise NotReady(f"was last seen {age.total_seconds():.0f} s ago: start `manage.py sweep`")
+    return f"seen {age.total_seconds():.1f} s ago"
 
 
 def check_canary() -> str:

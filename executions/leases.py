@@ -37,6 +37,9 @@ class Holding(threading.Event):
         self.fence = fence
         self.lease = lease
         self.good_until = asked_at + lease
+        self.has_intent = False
+        #: cut by a worker that ends: without an intent the step run goes back, whatever was sent
+        self.is_cut = False
         self._why = ""
 
     @property
@@ -57,6 +60,10 @@ class Holding(threading.Event):
     def renewed(self, asked_at: float) -> None:
         self.good_until = asked_at + self.lease
 
+    def intended(self, asked_at: float) -> None:
+        self.has_intent = True
+        self.renewed(asked_at)
+
 
 class LeaseKeeper:
     """One a process; its thread renews while something is held."""
@@ -76,12 +83,31 @@ class LeaseKeeper:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            self._changed.notify_all()
         try:
             yield holding
         finally:
             with self._changed:
                 self._held.pop((step_run, fence), None)
+                if not self._held:
+                    self._changed.notify_all()
+
+    def held(self) -> list[UUID]:
+        with self._changed:
+            return [step_run for step_run, _ in self._held]
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until nothing is held, at most so long; return whether nothing is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._held, seconds)
+
+    def cut_what_may_be_handed_back(self) -> None:
+        """End the calls that have no intent: they have no effect, so another worker may make them at once."""
+        with self._changed:
+            for holding in self._held.values():
+                if not holding.has_intent:
+                    holding.is_cut = True
+                    holding.cancel("the worker ends")
 
     def _keep(self) -> None:
         pause = min(settings.SALLYPORT_LEASE.total_seconds() / 3, LOOK_EVERY)

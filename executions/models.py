@@ -253,6 +253,7 @@ class StepRun(models.Model):
                 name="step_run_ahead",
             ),
             models.Index(fields=("lease_until",), condition=models.Q(status="running"), name="step_run_leases"),
+            models.Index(fields=("due_at",), condition=models.Q(status="uncertain"), name="step_run_uncertain"),
             models.Index(
                 fields=("deadline_at",),
                 condition=models.Q(status__in=("pending", "running", "retrying", "waiting")),

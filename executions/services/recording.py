@@ -21,6 +21,7 @@ from executions.rules import rules_of
 from executions.services.answers import Answered, answered_by_script
 from executions.services.applying import carry_out
 from executions.services.asking import open_request
+from executions.services.asking_again import close_review, next_round
 from executions.services.claiming import Work, claim_in, claimed_before
 from executions.services.following import Ending, ending_of
 from executions.services.in_doubt import until_committed
@@ -57,6 +58,7 @@ def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequenc
                     return claimed  # by the commit whose answer was lost
             _keep_late(turn, work, performed)
             return None
+        close_review(turn, work.run, performed)
         decisions = _settle(turn, work, performed)
         statements.end_attempt(
             work.run.id,
@@ -216,15 +218,15 @@ def _settle_scripted_answer(turn: Turn, work: Work, performed: Performed) -> lis
 
 
 def _settle_otherwise(turn: Turn, work: Work, performed: Performed, ending: Ending) -> list[Decision]:
-    run = work.run
+    run, is_uncertain = work.run, ending.status == StepStatus.UNCERTAIN
     statements.write_outcome(
         run,
         status=ending.status.value,
         reason=ending.reason,
         message=ending.message,
         effect=ending.effect,
-        due_at=ending.due_at,
-        quarantine_until=turn.now + performed.call_limit if ending.status == StepStatus.UNCERTAIN else None,
+        due_at=next_round(run, performed, now=turn.now) if is_uncertain else ending.due_at,
+        quarantine_until=turn.now + performed.call_limit if is_uncertain else None,
         note=_report(performed),
     )
     data = {"step": run.step_id, "scope": run.scope_path, "attempt": run.fence}

@@ -21,6 +21,7 @@ from executions.payloads import TooLarge
 from executions.rules import rules_of
 from executions.services.answers import answers_so_far
 from executions.services.applying import carry_out
+from executions.services.asking_again import ROUND
 from executions.services.outputs import written_by
 from executions.services.recording import go_on
 from executions.services.stopping import finish_stop
@@ -39,6 +40,12 @@ class Quarantined(Conflict):
     """A worker that was frozen may still wake up and act; trying again has to wait."""
 
     code = "quarantined"
+
+
+class BeingAsked(Conflict):
+    """The far side is being asked once more; what it says comes first."""
+
+    code = "being_asked"
 
 
 class StepEnded(Conflict):
@@ -65,13 +72,15 @@ def resolve_review(
     """Resolve a review: it *happened* (``output`` as typed in), try *again*, or *give_up*.
 
     Raises Invalid for another word, ReviewResolved for whoever comes second, Quarantined for *again* too early,
-    StepEnded for *again* too late, OutputRefused.
+    StepEnded for *again* too late, BeingAsked while the far side is asked once more, OutputRefused.
     """
     if resolution not in (HAPPENED, AGAIN, GIVE_UP):
         raise Invalid(f"A review is resolved as {HAPPENED}, {AGAIN} or {GIVE_UP}, not {resolution!r}.")
     with turn_of(review.execution_id) as turn:
         assert turn is not None
         run = StepRun.objects.get(pk=review.step_run_id)
+        if run.note.get(ROUND) and run.status in ("pending", "running", "retrying"):
+            raise BeingAsked("The far side is being asked right now whether it happened. Look again in a minute.")
         if resolution == AGAIN:
             _check_again(run, now=turn.now)
         first = Review.objects.filter(pk=review.pk, status="open").update(

@@ -25,6 +25,7 @@ from executions.models import StepRun
 from executions.rules import rules_of
 from executions.services.answering import expire_opener, settle_waiting
 from executions.services.applying import carry_out
+from executions.services.asking_again import ask_again
 from executions.services.children import settle_child
 from executions.services.recording import go_on
 from executions.services.reviewing import open_review
@@ -74,6 +75,13 @@ SELECT s.id, s.execution_id FROM executions_steprun s JOIN executions_execution 
    AND s.published_at <= clock_timestamp() - interval '60 s' AND e.held_at IS NULL
    AND {MAY_START} LIMIT %s
 """  # noqa: S608 (constants of this code)
+# Index step_run_uncertain (partial). What is held or stops asks nobody.
+ASK_AGAIN = """
+SELECT s.id, s.execution_id FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+ WHERE s.status = 'uncertain' AND s.due_at <= clock_timestamp()
+   AND (s.quarantine_until IS NULL OR s.quarantine_until <= clock_timestamp())
+   AND e.held_at IS NULL AND e.stop_as = '' ORDER BY s.due_at LIMIT %s
+"""
 # A child outlives its step run only where the worker that started it came too late.
 ABANDONED = """
 SELECT s.id, s.execution_id FROM executions_execution c JOIN executions_steprun s ON s.id = c.parent_step_run_id
@@ -106,6 +114,7 @@ def sweep_once() -> int:
         (OVERDUE, expire_execution),
         (WAITING_DUE, wake_execution),
         (ABANDONED, stop_abandoned),
+        (ASK_AGAIN, ask_again),
     ]
     moved = 0
     for sql, act in passes:
@@ -315,6 +324,7 @@ def fail_undeliverable(run_id: UUID, execution_id: UUID) -> bool:
         run = _locked(run_id, None, "publications >= 10")
         if turn is None or run is None or run.status not in ("pending", "retrying"):
             return False
+        log.error("alarm.undeliverable", extra={"step_run": str(run.pk), "execution": str(execution_id)})
         _fail(turn, run, "undeliverable", f"{PUBLICATIONS} nudges were published and no worker claimed the step")
     return True
 

@@ -8,12 +8,14 @@ import pytest
 
 from accounts.models import Tenant
 from connectors import dispatch
-from connectors.base import ProbeAnswer
+from connectors.base import ProbeAnswer, unknown
 from executions.leases import Holding
-from executions.models import Execution
+from executions.models import Attempt, Execution, Review
+from executions.performed import Performed
 from executions.performing import perform
 from executions.services.claiming import Work
 from executions.services.recording import record_outcome
+from executions.services.sweeping import sweep_once
 from executions.tasks import run_from
 from playbooks.cacao.types import RetryPolicy
 from tests.connectors.servers import Reply, Server, json_reply, ledger
@@ -27,9 +29,11 @@ from tests.executions.acting import (
     one_step,
     open_reviews,
     post,
+    record,
     run_of,
     state,
 )
+from tests.executions.histories import check_history
 from tests.flows.starting import Start
 
 CUT, BUSY, BROKEN, REFUSED = Reply(manner="cut"), Reply(429, headers={"Retry-After": "7"}), Reply(500), Reply(404)
@@ -293,3 +297,118 @@ def test_the_last_try_of_a_probe_is_asked_for_before_it_is_given_up(start: Start
 
     assert state(execution)[0] == "completed"
     assert len(effects.requests) == 3
+
+
+def asked_in_vain(start: Start, effects: Server) -> Execution:
+    """A call whose answer was cut off, and a far side that could not tell three times."""
+    execution = begun(start)
+    effects.answers.append(CUT)
+    for _ in range(3):
+        run(execution)
+    assert run_of(execution, "p").status == "uncertain"
+    return execution
+
+
+def let_it_be_asked_again(execution: Execution) -> None:
+    change(run_of(execution, "p").pk, "due_at = clock_timestamp(), quarantine_until = clock_timestamp()")
+    sweep_once()
+
+
+def test_a_far_side_that_could_not_tell_is_asked_again_and_a_clear_answer_closes_the_review(
+    start: Start, effects: Server, probed: Any
+) -> None:
+    asked = probed(*[ProbeAnswer.CANNOT_TELL] * 2, ProbeAnswer.THERE)
+    execution = asked_in_vain(start, effects)
+    assert sweep_once() == 0  # a minute has to pass
+    let_it_be_asked_again(execution)
+
+    assert (run_of(execution, "p").status, run_of(execution, "p").effect) == ("pending", "intended")
+    assert run(execution).status == "completed"
+    assert state(execution)[0] == "completed"
+    assert (asked.times, len(effects.requests)) == (3, 1)
+    assert open_reviews(execution) == []
+    [review] = Review.objects.filter(execution=execution)
+    assert (review.resolution, review.resolved_by) == ("happened", "the far side")
+    check_history(execution)
+
+
+def test_what_turns_out_not_to_be_there_is_done_after_all(start: Start, effects: Server, probed: Any) -> None:
+    probed(*[ProbeAnswer.CANNOT_TELL] * 2, ProbeAnswer.NOT_THERE)
+    execution = asked_in_vain(start, effects)
+    let_it_be_asked_again(execution)
+    run(execution)
+
+    assert state(execution)[0] == "completed"
+    assert len(effects.requests) == 2
+    [review] = Review.objects.filter(execution=execution)
+    assert (review.status, review.resolution) == ("resolved", "again")
+    check_history(execution)
+
+
+def test_the_waits_between_the_rounds_grow_and_end(start: Start, effects: Server, probed: Any) -> None:
+    from executions.services.asking_again import ROUNDS
+
+    probed(ProbeAnswer.CANNOT_TELL)
+    execution = asked_in_vain(start, effects)
+    waits = []
+    for rounds in (0, 1, 2, 9, ROUNDS):
+        found = run_of(execution, "p")
+        change(found.pk, f"note = note || '{{\"asked_again\": {max(rounds - 1, 0)}}}'")
+        if rounds:
+            let_it_be_asked_again(execution)
+            for _ in range(3):
+                run(execution)
+        found = run_of(execution, "p")
+        assert found.status == "uncertain"
+        last = Attempt.objects.filter(step_run=found).latest("number").ended_at
+        assert last is not None
+        waits.append(None if found.due_at is None else round((found.due_at - last).total_seconds() / 60))
+
+    assert waits == [1, 2, 4, 60, None]
+    assert len(open_reviews(execution)) == 1
+    assert len(effects.requests) == 1
+
+
+def test_while_the_far_side_is_asked_a_person_waits(start: Start, effects: Server, probed: Any) -> None:
+    from django.utils import timezone
+
+    from core.actors import SYSTEM
+    from executions.services import resolve_review
+    from executions.services.resolving import BeingAsked
+
+    probed(ProbeAnswer.CANNOT_TELL)
+    execution = asked_in_vain(start, effects)
+    let_it_be_asked_again(execution)
+    [review] = open_reviews(execution)
+    given: Any = {"review": review, "resolution": "give_up", "reason": "", "actor": SYSTEM, "now": timezone.now()}
+    with pytest.raises(BeingAsked):
+        resolve_review(**given)
+    assert len(open_reviews(execution)) == 1
+
+    for _ in range(3):
+        run(execution)
+    resolve_review(**given)
+    assert state(execution)[0] == "failed"
+
+
+def test_a_held_execution_asks_nobody_again(start: Start, effects: Server, probed: Any) -> None:
+    from core.actors import SYSTEM
+    from executions.services import pause_execution
+    from tests.factories import NOON
+
+    probed(ProbeAnswer.CANNOT_TELL)
+    execution = asked_in_vain(start, effects)
+    pause_execution(execution=execution, actor=SYSTEM, now=NOON)
+    let_it_be_asked_again(execution)
+
+    assert run_of(execution, "p").status == "uncertain"
+
+
+def test_an_unsafe_step_is_never_asked_for(start: Start, effects: Server) -> None:
+    execution = start(one_step(post("p", "/effect/unkeyed")))
+    advance(execution, "start")
+    work = claim(execution, "p")
+    record(work, Performed(unknown("cut"), effect_class="unsafe", is_intended=True))
+
+    found = run_of(execution, "p")
+    assert (found.status, found.due_at) == ("uncertain", None)

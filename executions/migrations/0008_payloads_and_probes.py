@@ -35,4 +35,10 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.AddIndex(
+            model_name="steprun",
+            index=models.Index(
+                condition=models.Q(("status", "uncertain")), fields=["due_at"], name="step_run_uncertain"
+            ),
+        ),
     ]
