@@ -48,9 +48,7 @@ def calls_shown(work: Work, calls: Sequence[Call], plan: Plan) -> list[dict[str,
     return shown
 
 
-def _shown(
-    call: Call, planned: PlannedCall, scrubber: Scrubber | None, names: frozenset[str]
-) -> dict[str, Any]:
+def _shown(call: Call, planned: PlannedCall, scrubber: Scrubber | None, names: frozenset[str]) -> dict[str, Any]:
     arguments: Any = "withheld: a secret of this call cannot be opened"
     if scrubber is not None:
         plain = _plain(dict(call.arguments), names, 0)

@@ -10,9 +10,7 @@ from executions.models import Review, StepRun
 from executions.turn import Turn
 
 
-def open_review(
-    turn: Turn, step_run: UUID, *, why: str, probe: str = "", lost_at: datetime | None = None
-) -> None:
+def open_review(turn: Turn, step_run: UUID, *, why: str, probe: str = "", lost_at: datetime | None = None) -> None:
     """Open a review of an unknown effect; a second one of the same step run changes nothing.
 
     ``probe``: what the far side said when it was asked. ``lost_at``: when the lease of a lost worker ran out. What was
