@@ -10,6 +10,10 @@ from connectors.models import Connection
 from core.errors import NotFound
 
 
+class ConnectionNotFound(NotFound):
+    code = "connection_not_found"
+
+
 def of(tenant_id: UUID) -> QuerySet[Connection]:
     """Return the tenant's connections, ordered by name."""
     return Connection.objects.filter(tenant_id=tenant_id).order_by("name", "id")
@@ -20,6 +24,14 @@ def get_connection(tenant_id: UUID, *, name: str) -> Connection:
     found = of(tenant_id).filter(name=name).first()
     if found is None:
         raise NotFound(f"There is no connection {name!r}.", name=name)
+    return found
+
+
+def get_connection_by_id(tenant_id: UUID, pk: UUID) -> Connection:
+    """Raises ConnectionNotFound, also for another tenant's."""
+    found = of(tenant_id).filter(pk=pk).first()
+    if found is None:
+        raise ConnectionNotFound("There is no such connection.")
     return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.conf import settings
+from django.db import IntegrityError, transaction
 
 from connectors import selectors
 from connectors.addresses import Address, AddressInvalid, read_url
@@ -17,7 +18,7 @@ from connectors.connection_settings import check_settings
 from connectors.models import Connection
 from connectors.opening import context_of
 from connectors.registry import CONNECTION_KINDS
-from core.errors import Conflict, FieldError, Invalid
+from core.errors import Conflict, FieldError, Invalid, NotFound
 from core.keyring import keyring
 from core.outbound import is_public
 from core.secrets import is_masked, seal
@@ -36,6 +37,18 @@ class ConnectionInvalid(Invalid):
 
 class KindChanged(Conflict):
     code = "connection_kind_changed"
+
+
+class NameTaken(Conflict):
+    code = "connection_name_taken"
+
+
+class ConnectionEnabled(Conflict):
+    code = "connection_enabled"
+
+
+class SecretFieldUnknown(NotFound):
+    code = "secret_field_unknown"
 
 
 class SecretNeeded(Conflict):
@@ -78,9 +91,11 @@ def check_connection(*, tenant: Tenant, **wanted: Any) -> None:
 
 
 @transaction.atomic
-def _save(tenant: Tenant, wanted: Wanted, now: datetime) -> Connection:
+def _save(tenant: Tenant, wanted: Wanted, now: datetime, *, is_new: bool = False) -> Connection:
     stored = selectors.of(tenant.id).select_for_update().filter(name=wanted.name).first()
-    address = _check(wanted, stored)
+    address = _check(wanted, None if is_new else stored)
+    if is_new and stored is not None:
+        raise NameTaken(f"There is a connection {wanted.name!r} already.")
     connection = stored or Connection(tenant_id=tenant.id, name=wanted.name, kind=wanted.kind, created_at=now)
     if wanted.settings is not None:
         connection.settings = dict(wanted.settings)
@@ -96,6 +111,81 @@ def _save(tenant: Tenant, wanted: Wanted, now: datetime) -> Connection:
     connection.updated_at = now
     connection.save()
     return connection
+
+
+def create_connection(*, tenant: Tenant, now: datetime, **wanted: Any) -> Connection:
+    """As ``save_connection``, for a name that is free. Raises NameTaken too."""
+    asked = Wanted(**wanted)
+    try:
+        return _save(tenant, asked, now, is_new=True)
+    except IntegrityError:
+        raise NameTaken(f"There is a connection {asked.name!r} already.") from None
+
+
+@transaction.atomic
+def update_connection(*, connection: Connection, now: datetime, **changes: Any) -> Connection:
+    """Change what is given of a stored connection; name and kind stay. Raises what ``save_connection`` raises."""
+    locked = _locked(connection)
+    given = {"url": locked.url, **changes}
+    return _save(locked.tenant, Wanted(kind=locked.kind, name=locked.name, **given), now)
+
+
+def set_secret(*, connection: Connection, field: str, value: str, now: datetime) -> Connection:
+    """Set or replace one secret; the others stay. Raises SecretFieldUnknown, ConnectionInvalid."""
+    if field not in SECRET_FIELDS:
+        raise SecretFieldUnknown(f"There is no secret {field[:64]!r}: one of {', '.join(sorted(SECRET_FIELDS))}.")
+    if _secret_faults({field: value}):
+        fault = FieldError("value", "A secret is text, and not the stars shown in its place.")
+        raise ConnectionInvalid(f"value: {fault.message}", fields=[fault])
+    return _with_secrets(connection, lambda sealed: {**sealed, **_sealed(connection, {field: value})}, now)
+
+
+def remove_secret(*, connection: Connection, field: str, now: datetime) -> Connection:
+    """Remove one secret; one that is not set is removed already."""
+    return _with_secrets(
+        connection, lambda sealed: {name: record for name, record in sealed.items() if name != field}, now
+    )
+
+
+@transaction.atomic
+def _with_secrets(
+    connection: Connection, change: Callable[[dict[str, str]], dict[str, str]], now: datetime
+) -> Connection:
+    locked = _locked(connection)
+    locked.sealed_secrets, locked.last_error, locked.updated_at = change(locked.sealed_secrets), "", now
+    locked.save(update_fields=["sealed_secrets", "last_error", "updated_at"])
+    return locked
+
+
+@transaction.atomic
+def delete_connection(*, connection: Connection) -> None:
+    """Delete a connection that is disabled, and its secrets with it. Raises ConnectionEnabled."""
+    locked = _locked(connection)
+    if locked.is_enabled:
+        raise ConnectionEnabled("Disable the connection first: what needs it shows then, and that can be taken back.")
+    locked.delete()
+
+
+def _locked(connection: Connection) -> Connection:
+    found = selectors.of(connection.tenant_id).select_for_update().filter(pk=connection.pk).first()
+    if found is None:
+        raise selectors.ConnectionNotFound("There is no such connection.")
+    return found
+
+
+def notes_on(connection: Connection) -> list[str]:
+    """Return what will not work yet, or less well than it might, in words for people."""
+    notes = []
+    allowed = [ipaddress.ip_network(text) for text in settings.SALLYPORT_ALLOW_NETWORKS]
+    for text in own_networks(read_url(connection.url, kind=connection.kind)):
+        network = ipaddress.ip_network(text)
+        if not any(network.network_address in each for each in allowed):
+            notes.append(f"{network.network_address} is not public. Calls need it in ALLOW_NETWORKS of every process.")
+    if connection.kind == "ssh" and not connection.settings.get("host_key"):
+        notes.append("no host key is pinned, so every call is refused. Give host_key (ssh-keyscan HOST shows it).")
+    if connection.kind == "ssh" and not connection.settings.get("user"):
+        notes.append("no user is named, so every call is refused. Give user.")
+    return notes
 
 
 def note_last_error(*, connection: Connection, error: str) -> None:
@@ -154,8 +244,8 @@ def _secret_faults(secrets: Mapping[str, str]) -> list[FieldError]:
     faults = []
     for name, value in secrets.items():
         if name not in SECRET_FIELDS:
-            faults.append(FieldError(f"secrets.{name}", f"One of {', '.join(sorted(SECRET_FIELDS))}."))
-        elif not value or "\0" in value or is_masked(value):
+            faults.append(FieldError(f"secrets.{name[:64]}", f"One of {', '.join(sorted(SECRET_FIELDS))}."))
+        elif not isinstance(value, str) or not value or "\0" in value or is_masked(value):
             faults.append(FieldError(f"secrets.{name}", "A secret is text, and not the stars shown in its place."))
     return faults
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Count, F, Func, IntegerField, JSONField, Q, QuerySet, When
 
 from accounts.models import Tenant
 from core.errors import NotFound
 from executions import payloads
 from executions.engine.apart import whole
 from executions.engine.variables import public
-from executions.models import Event, Execution, Review, Scope, StepRun
+from executions.figures import Figures as Figures
+from executions.figures import queue_figures as queue_figures
+from executions.models import Attempt, Event, Execution, Review, Scope, StepRun
+from executions.waits import Wait as Wait
+from executions.waits import Waits as Waits
+from executions.waits import waiting_for as waiting_for
+from executions.waits import waits_of as waits_of
 from playbooks.cacao.types import Value
+
+#: stored octets of a result that a list shows
+SMALL_RESULT = 65_536
 
 
 class ExecutionNotFound(NotFound):
@@ -41,9 +50,38 @@ def get_execution(tenant: Tenant, *, id: UUID | None = None, number: int | None 
     return found
 
 
+def list_light(executions: QuerySet[Execution]) -> QuerySet[Execution]:
+    """The same executions without what is large in their version, and with the step run that started each."""
+    large = ("version__document", "version__workflow", "version__findings")
+    return executions.select_related("parent_step_run").defer(*large, "inputs", "parent_step_run__result")
+
+
+def count_step_runs(execution: Execution) -> dict[str, int]:
+    """Return how many step runs are in each state, states without any left out."""
+    rows = StepRun.objects.filter(execution=execution).order_by().values_list("status").annotate(Count("pk"))
+    return dict(rows)
+
+
+def list_children(execution: Execution) -> QuerySet[Execution]:
+    """The executions that its step runs started, the newest first."""
+    return list_executions(execution.tenant).filter(parent_step_run__execution=execution)
+
+
+def list_attempts(step_runs: Iterable[UUID]) -> QuerySet[Attempt]:
+    """Attempts of these step runs, in order."""
+    return Attempt.objects.filter(step_run_id__in=list(step_runs)).order_by("step_run_id", "number")
+
+
 def list_step_runs(execution: Execution) -> QuerySet[StepRun]:
     """In the order in which they were opened."""
     return StepRun.objects.filter(execution=execution).order_by("position")
+
+
+def with_small_results(step_runs: QuerySet[StepRun]) -> QuerySet[StepRun]:
+    """Add ``result_size`` in stored octets, and ``small_result`` where that is at most 64 KiB; leave ``result`` out."""
+    size = Func(F("result"), function="pg_column_size", output_field=IntegerField())
+    small = Case(When(result_size__lte=SMALL_RESULT, then=F("result")), output_field=JSONField())
+    return step_runs.annotate(result_size=size).annotate(small_result=small).defer("result")
 
 
 def list_events(execution: Execution, *, after: int = 0, limit: int = 1000) -> QuerySet[Event]:
@@ -82,6 +120,12 @@ def list_open_reviews(tenant: Tenant) -> QuerySet[Review]:
         .select_related("execution", "step_run")
         .order_by("opened_at", "id")
     )
+
+
+def list_reviews(tenant: Tenant) -> QuerySet[Review]:
+    """Open ones first, then the newest first."""
+    found = Review.objects.filter(tenant=tenant).select_related("execution", "execution__playbook", "step_run")
+    return found.defer("step_run__result", "execution__inputs").order_by("status", "-opened_at", "id")
 
 
 def get_review(tenant: Tenant, id: UUID) -> Review:

@@ -22,7 +22,14 @@ def error_body(problem: Problem, request: HttpRequest) -> dict[str, Any]:
     }
     if problem.fields:
         body["errors"] = [{"path": fault.path, "message": fault.message} for fault in problem.fields]
+    if problem.context:
+        body["context"] = {name: _plain(value) for name, value in problem.context.items()}
     return body
+
+
+def _plain(value: Any) -> Any:
+    """What is no JSON value by itself (a moment, an id) is said as text."""
+    return value if value is None or isinstance(value, bool | int | float | list | dict) else str(value)
 
 
 FAMILY: Final = Family(name="native", tag="Sallyport", error_body=error_body, content_type="application/problem+json")

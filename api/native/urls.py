@@ -1,8 +1,24 @@
-from api.native.views import setup
+from api.native import ids as ids  # registers the converters
+from api.native.views import connections, executions, queue, reviews, setup
 from api.routing import routes
 
 urlpatterns = routes(
     {
         "/api/native/setup": setup.Setup,
+        "/api/native/executions": executions.Executions,
+        "/api/native/executions/<native_execution:execution>": executions.ExecutionDetail,
+        "/api/native/executions/<native_execution:execution>/steps": executions.ExecutionSteps,
+        "/api/native/executions/<native_execution:execution>/events": executions.ExecutionEvents,
+        "/api/native/executions/<native_execution:execution>/pause": executions.ExecutionPause,
+        "/api/native/executions/<native_execution:execution>/resume": executions.ExecutionResume,
+        "/api/native/executions/<native_execution:execution>/cancel": executions.ExecutionCancel,
+        "/api/native/executions/<native_execution:execution>/run-again": executions.ExecutionRunAgain,
+        "/api/native/reviews": reviews.Reviews,
+        "/api/native/reviews/<native_uuid:review>": reviews.ReviewDetail,
+        "/api/native/reviews/<native_uuid:review>/resolve": reviews.ReviewResolve,
+        "/api/native/connections": connections.Connections,
+        "/api/native/connections/<native_uuid:connection>": connections.ConnectionDetail,
+        "/api/native/connections/<native_uuid:connection>/secrets/<native_word:field>": connections.ConnectionSecret,
+        "/api/native/queue": queue.Queue,
     }
 )

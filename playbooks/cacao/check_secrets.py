@@ -99,7 +99,7 @@ def is_secret_header(name: str) -> bool:
 
 
 def without_literals(text: str, *, mask: str) -> str:
-    """Return ``text`` with ``mask`` for what its form, or what stands before it, shows to be a secret."""
+    """Return ``text`` with ``mask`` for what is a secret by its form, or by what stands before it."""
     shown = _ISSUED.sub(mask, text)
     for pattern in (_USERINFO, _ASSIGNED, *_OPTIONS):
         shown = pattern.sub(lambda match: _masked(match, mask), shown)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from accounts.models import Tenant
 from accounts.selectors import get_tenant, list_tenants
 from connectors import selectors
-from connectors.addresses import read_url
 from connectors.connection_settings import RULES, secret_field
 from connectors.registry import CONNECTION_KINDS
-from connectors.services import SHORTEST_SECRET, own_networks, save_connection
+from connectors.services import SHORTEST_SECRET, notes_on, save_connection
 from core.errors import DomainError, NotFound
 
 
@@ -75,7 +72,7 @@ class Command(BaseCommand):
             raise CommandError(error.message) from None
         done = "Made" if is_new else "Updated"
         self.stdout.write(f"{done} connection {connection.name} ({kind}) of {tenant.slug} to {connection.url}.")
-        for note in _notes(kind, url, wanted, secrets):
+        for note in [*notes_on(connection), *_short(secrets)]:
             self.stdout.write(f"Note: {note}")
 
 
@@ -133,18 +130,7 @@ def _read(path: str) -> str:
     return text if text.lstrip().startswith("-----BEGIN ") else text.removesuffix("\n").removesuffix("\r")
 
 
-def _notes(kind: str, url: str, wanted: dict[str, Any], secrets: dict[str, str] | None) -> list[str]:
-    """What will not work yet, or less well than it might."""
-    notes = []
-    allowed = [ipaddress.ip_network(text) for text in settings.SALLYPORT_ALLOW_NETWORKS]
-    for text in own_networks(read_url(url, kind=kind)):
-        network = ipaddress.ip_network(text)
-        if not any(network.network_address in each for each in allowed):
-            notes.append(f"{network.network_address} is not public. Calls need it in ALLOW_NETWORKS of every process.")
-    if kind == "ssh" and not wanted.get("host_key"):
-        notes.append("no host key is pinned, so every call is refused. Give --host-key (ssh-keyscan HOST shows it).")
-    if kind == "ssh" and not wanted.get("user"):
-        notes.append("no user is named, so every call is refused. Give --user.")
+def _short(secrets: dict[str, str] | None) -> list[str]:
     if any(len(value) < SHORTEST_SECRET for value in (secrets or {}).values()):
-        notes.append(f"a secret of less than {SHORTEST_SECRET} characters: its outputs are stored masked as a whole.")
-    return notes
+        return [f"a secret of less than {SHORTEST_SECRET} characters: its outputs are stored masked as a whole."]
+    return []

@@ -1,0 +1,67 @@
+"""A parent's hold against the start of its child: whoever is first, the child is held (I17)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+from accounts.models import Tenant
+from core.actors import SYSTEM
+from executions.models import Execution
+from executions.services import pause_execution, resume_execution
+from executions.services.children import start_child
+from executions.services.claiming import claim_step
+from tests.executions.acting import advance, claim, run_of
+from tests.executions.histories import check_history
+from tests.executions.test_held_families import CHILD, calling, child_of
+from tests.factories import NOON
+from tests.flows.starting import Start, store_workflow
+from tests.races.racing import racers, staggered, until_both_win
+
+
+def test_a_child_that_starts_while_its_parent_is_paused_is_held(tenant: Tenant, start: Start) -> None:
+    version = store_workflow(tenant, CHILD)
+
+    with racers(2) as threads:
+
+        def play(number: int) -> str:
+            parent = start(calling(version))
+            advance(parent, "start")
+            work = claim(parent, "call")
+            pause = partial(pause_execution, execution=parent, actor=SYSTEM, now=NOON)
+            told = threads.run(staggered(number, partial(start_child, work), pause))
+            assert not [found for found in told if isinstance(found, Exception)], told
+            child = child_of(parent)
+            parent.refresh_from_db()
+            assert (child.held_by, parent.held_by) == ("parent", "operator")
+            assert claim_step(step_run_id=run_of(child, "start").pk, worker="w") is None
+            check_history(child)
+            return "start" if child.created_at < parent.held_at else "pause"  # type: ignore[operator]
+
+        until_both_win(play, "start", "pause")
+
+
+def test_pauses_and_resumes_of_a_family_at_once_leave_it_held_whole_or_not_at_all(tenant: Tenant, start: Start) -> None:
+    version = store_workflow(tenant, CHILD)
+    seen: Counter[tuple[str, str]] = Counter()
+    with racers(4) as threads:
+        for _ in range(30):
+            parent = start(calling(version))
+            advance(parent, "start")
+            start_child(claim(parent, "call"))
+            act = {"execution": parent, "actor": SYSTEM, "now": NOON}
+            steps = [partial(pause_execution, **act), partial(resume_execution, **act)] * 2
+            told = threads.run([partial(_copied, step) for step in steps])
+            assert not [found for found in told if isinstance(found, Exception)], told
+            child = child_of(parent)
+            parent.refresh_from_db()
+            seen[parent.held_by, child.held_by] += 1
+            check_history(child)
+
+    assert set(seen) <= {("operator", "parent"), ("", "")}
+
+
+def _copied(step: partial[Execution]) -> Execution:
+    """Each thread has an object of its own."""
+    given = {**step.keywords, "execution": Execution.objects.get(pk=step.keywords["execution"].pk)}
+    return step.func(**given)
