@@ -5,21 +5,26 @@ from executions.services.resolving import Quarantined, ReviewResolved, resolve_r
 from executions.services.starting import QueueFull, StartKeyReused, StartRefused, start_execution
 from executions.services.steering import ExecutionEnded, cancel_execution, pause_execution, resume_execution
 from executions.services.telling import set_webhook_secret
-from executions.services.triggering import emit_event
+from executions.services.triggering import NotStartable, Taken, emit_event, fire_by_hand, take_event, take_hook
 
 __all__ = [
     "ExecutionEnded",
+    "NotStartable",
     "Quarantined",
     "QueueFull",
     "ReviewResolved",
     "StartKeyReused",
     "StartRefused",
+    "Taken",
     "answer_request",
     "cancel_execution",
     "emit_event",
+    "fire_by_hand",
     "pause_execution",
     "resolve_review",
     "resume_execution",
     "set_webhook_secret",
     "start_execution",
+    "take_event",
+    "take_hook",
 ]
