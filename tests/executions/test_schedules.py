@@ -12,7 +12,7 @@ from accounts.models import Tenant
 from core.clock import database_now
 from executions import failpoints
 from executions.models import Execution
-from executions.services import scheduling
+from executions.services import scheduling, triggering
 from executions.services.scheduling import fire_due
 from playbooks.models import Playbook, PlaybookVersion, Trigger
 from playbooks.schedules import next_fire
@@ -144,7 +144,7 @@ def test_a_crash_between_start_and_advance_leaves_neither(tenant: Tenant, crash:
 def test_one_schedule_that_breaks_keeps_no_other_from_firing(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = schedule(tenant, next_due_at=nights_ago(1))
     good = schedule(tenant, next_due_at=nights_ago(0))
-    whole = scheduling.fire_schedule
+    whole = triggering.fire_schedule
 
     def breaking(*, trigger: Trigger, **more: Any) -> Execution:
         if trigger.pk == broken.pk:

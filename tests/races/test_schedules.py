@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 from accounts.models import Tenant
 from core.clock import database_now
@@ -42,7 +43,7 @@ def test_a_schedule_that_is_changed_while_it_fires_goes_on_from_one_of_both(tena
             cron = "0 4 * * *" if number % 2 else NIGHTLY
             Trigger.objects.filter(pk=trigger.pk).update(is_from_document=False, cron="0 5 * * *")
 
-            threads.run([fire_due, lambda cron=cron: change_trigger(trigger=trigger, cron=cron)])
+            threads.run([fire_due, partial(change_trigger, trigger=trigger, cron=cron)])
 
             trigger.refresh_from_db()
             assert trigger.cron == cron
