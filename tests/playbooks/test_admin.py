@@ -89,18 +89,15 @@ def test_a_trigger_is_switched_on_and_off_and_counts_from_then(admin: Client, ta
     trigger = Trigger.objects.create(tenant=tenant, playbook=playbook, event="schedule", cron="0 8 * * *")
     changelist = reverse("admin:playbooks_trigger_changelist")
 
+    def after(act: str) -> tuple[bool, bool]:
+        admin.post(changelist, {"action": act, "_selected_action": [str(trigger.pk)]})
+        found = Trigger.objects.get()
+        return found.is_enabled, found.next_due_at is not None
+
     admin.post(reverse("admin:playbooks_trigger_change", args=[trigger.pk]), {})
-    trigger.refresh_from_db()
-    assert not trigger.is_enabled
-
-    admin.post(changelist, {"action": "enable", "_selected_action": [str(trigger.pk)]})
-    trigger.refresh_from_db()
-    assert trigger.is_enabled
-    assert trigger.next_due_at is not None
-
-    admin.post(changelist, {"action": "disable", "_selected_action": [str(trigger.pk)]})
-    trigger.refresh_from_db()
-    assert (trigger.is_enabled, trigger.next_due_at) == (False, None)
+    assert not Trigger.objects.get().is_enabled
+    assert after("enable") == (True, True)
+    assert after("disable") == (False, False)
 
 
 def test_the_secret_of_a_trigger_is_not_on_its_page(admin: Client, take_in: Import) -> None:
