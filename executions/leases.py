@@ -1,4 +1,4 @@
-"""Keeps the leases of what this process holds, and tells a holder that has to stop: by a lost lease, a stop, a switch.
+"""Keeps the leases of what this process holds, and tells a holder to stop: by a lost lease, a stop or a switch.
 
 A helper thread renews every third of the lease with the guard of the fence. When a renewal finds nothing, or the
 database has not answered for two thirds of the lease, the call is cancelled (EXECUTION-SEMANTICS 6.6).

@@ -16,6 +16,7 @@ from django.db import Error, close_old_connections, connection
 from executions import delivering, nodes
 from executions.dispatching import dispatch_due
 from executions.events import WAKE_GROUP
+from executions.services.scheduling import fire_due
 from executions.services.sweeping import sweep_once, sweep_urgent
 from executions.services.tidying import forget_start_keys
 
@@ -30,8 +31,8 @@ ENDING = 5.0
 class Sweeper:
     """Runs until ``stop`` is set. Listens on the channel layer; without it, the period alone moves things on.
 
-    Sweeping, dispatching and delivering have a thread each: a broker that hangs or a slow receiver of webhooks keeps no
-    lost step run waiting.
+    Sweeping, dispatching, firing schedules and delivering have a thread each: a broker that hangs, a slow receiver of
+    webhooks or a thousand schedules of midnight keep no lost step run waiting.
     """
 
     def __init__(self) -> None:
@@ -39,12 +40,13 @@ class Sweeper:
         self._sweep_woken = threading.Event()
         self._dispatch_woken = threading.Event()
         self._deliver_woken = threading.Event()
+        self._schedule_woken = threading.Event()
         self._next_tidying = 0.0
         self.name = f"sweep@{socket.gethostname()}:{os.getpid()}"
 
     def end(self) -> None:
         self.stop.set()
-        for woken in (self._sweep_woken, self._dispatch_woken, self._deliver_woken):
+        for woken in (self._sweep_woken, self._dispatch_woken, self._deliver_woken, self._schedule_woken):
             woken.set()
 
     def run(self) -> None:
@@ -53,6 +55,7 @@ class Sweeper:
             threading.Thread(target=self._keep, args=args, name=name, daemon=True)
             for name, args in (
                 ("dispatch", (self._dispatch_woken, dispatch_due, dispatch_due)),
+                ("schedule", (self._schedule_woken, fire_due, fire_due)),
                 ("deliver", (self._deliver_woken, self._deliver, delivering.deliver_due)),
             )
         ]

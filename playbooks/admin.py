@@ -37,9 +37,10 @@ class ReadOnly(ModelAdmin):
 class TriggerInline(TabularInline):
     model = Trigger
     extra = 0
-    fields = ("event", "conditions", "cron", "is_enabled")
-    readonly_fields = ("event", "conditions", "cron")
+    fields = ("event", "conditions", "cron", "is_enabled", "next_due_at", "last_fired_at", "last_error")
+    readonly_fields = fields
     can_delete = False
+    show_change_link = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -109,15 +110,45 @@ class PlaybookVersionAdmin(ReadOnly):
 
 @admin.register(Trigger)
 class TriggerAdmin(ModelAdmin):
-    list_display = ("event", "playbook", "tenant", "cron", "is_enabled")
-    list_filter = ("event", "is_enabled", "tenant")
-    search_fields = ("playbook__name", "event")
+    """Read, switched on and off. Documents and the API make them; the API shows a webhook's secret once."""
+
+    list_display = (
+        "event", "playbook", "tenant", "cron", "is_enabled", "next_due_at", "last_fired_at", "last_error",
+    )  # fmt: skip
+    list_filter = ("event", "is_enabled", "is_from_document", "tenant")
+    search_fields = ("playbook__name", "playbook__slug", "event", "last_error")
     list_select_related = ("playbook", "tenant")
-    fields = ("tenant", "playbook", "event", "conditions", "cron", "is_enabled")
-    readonly_fields = ("tenant", "playbook", "event", "conditions", "cron")
+    ordering = ("-id",)
+    actions = ("enable", "disable")
+    fields = (
+        "id", "tenant", "playbook", "event", "is_enabled", "is_from_document", "conditions", "parameters",
+        "dedup_fields", "cron", "missed_policy", "next_due_at", "last_missed", "signature", "has_secret",
+        "last_fired_at", "last_execution_id", "last_error", "last_error_at",
+    )  # fmt: skip
+    readonly_fields = tuple(name for name in fields if name != "is_enabled")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Trigger, form: Any, change: bool) -> None:
+        services.set_trigger_enabled(trigger=obj, enabled=obj.is_enabled)
+
+    @admin.display(description="Has a secret", boolean=True)
+    def has_secret(self, trigger: Trigger) -> bool:
+        return bool(trigger.sealed_secret)
+
+    @admin.action(description="Enable the selected triggers", permissions=["change"])
+    def enable(self, request: HttpRequest, chosen: Any) -> None:
+        for trigger in chosen:
+            services.set_trigger_enabled(trigger=trigger, enabled=True)
+
+    @admin.action(description="Disable the selected triggers", permissions=["change"])
+    def disable(self, request: HttpRequest, chosen: Any) -> None:
+        for trigger in chosen:
+            services.set_trigger_enabled(trigger=trigger, enabled=False)
 
 
 @admin.register(Asset)

@@ -100,17 +100,70 @@ class PlaybookVersion(UUIDModel):
 
 
 class Trigger(UUIDModel):
-    """A stored rule that starts executions by itself."""
+    """A stored rule that starts executions by itself: at an event, at a signed request, or by the clock."""
+
+    class Missed(models.TextChoices):
+        SKIP = "skip", "Skip them"
+        ONCE = "once", "Make up for the latest"
+        ALL = "all", "Make up for each"
+
+    class Signature(models.TextChoices):
+        SALLYPORT = "sallyport", "Sallyport: time, id and body"
+        GITHUB = "github", "GitHub: the body alone"
 
     tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="triggers")
     playbook = models.ForeignKey(Playbook, on_delete=models.CASCADE, related_name="triggers")
     event = models.CharField(max_length=64)
     conditions: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
-    cron = models.CharField(max_length=100, blank=True)
+    cron = models.CharField(max_length=100, blank=True, help_text="Minute, hour, day, month, day of week; UTC.")
     is_enabled = models.BooleanField(default=True)
+    is_from_document = models.BooleanField(
+        default=False, help_text="It stands in the playbook's document, which says its event, conditions and cron."
+    )
+    #: what the start is given: name of a parameter (CACAO: external variable) -> dotted path into the event's data
+    parameters: models.JSONField[dict[str, str], dict[str, str]] = models.JSONField(default=dict, blank=True)
+    dedup_fields = ArrayField(
+        models.TextField(), default=list, blank=True, help_text="Paths into the data that make two events the same."
+    )
+
+    next_due_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="A schedule's next fire; empty until a sweep has looked at it."
+    )
+    missed_policy = models.CharField(
+        max_length=8, choices=Missed.choices, default=Missed.ONCE, help_text="For fires that nobody was there for."
+    )
+
+    signature = models.CharField(max_length=16, choices=Signature.choices, default=Signature.SALLYPORT)
+    sealed_secret = models.TextField(blank=True, editable=False)
+    #: the one before, good until ``old_secret_until``
+    sealed_old_secret = models.TextField(blank=True, editable=False)
+    old_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    last_fired_at = models.DateTimeField(null=True, blank=True, editable=False)
+    #: of the last execution it started; executions know triggers, not the other way round
+    last_execution_id = models.UUIDField(null=True, blank=True, editable=False)
+    last_error = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="Why it last started nothing; empty after a start."
+    )
+    last_error_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_missed = models.CharField(
+        max_length=200, blank=True, editable=False, help_text="Which fires of a schedule were last left out."
+    )
 
     class Meta:
-        indexes = (models.Index(fields=("tenant", "event"), name="trigger_by_event"),)
+        constraints = (
+            models.CheckConstraint(condition=models.Q(missed_policy__in=("skip", "once", "all")), name="missed_known"),
+            models.CheckConstraint(condition=models.Q(signature__in=("sallyport", "github")), name="signature_known"),
+            models.UniqueConstraint(
+                fields=("playbook",), condition=models.Q(is_from_document=True), name="one_trigger_of_the_document"
+            ),
+        )
+        indexes = (
+            models.Index(fields=("tenant", "event"), name="trigger_by_event"),
+            models.Index(
+                fields=("next_due_at",), condition=models.Q(event="schedule", is_enabled=True), name="trigger_due"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.event} starts {self.playbook_id}"

@@ -36,6 +36,10 @@ class AssetNotFound(NotFound):
     code = "asset_not_found"
 
 
+class TriggerNotFound(NotFound):
+    code = "trigger_not_found"
+
+
 def list_playbooks(tenant: Tenant) -> QuerySet[Playbook]:
     """The tenant's playbooks, the newest first."""
     return Playbook.objects.filter(tenant=tenant, is_listed=True, archived_at=None).order_by("-created_at", "id")
@@ -181,18 +185,34 @@ def list_triggers(tenant: Tenant, event: str) -> QuerySet[Trigger]:
     return (
         Trigger.objects.filter(tenant=tenant, event=event, is_enabled=True)
         .filter(playbook__is_enabled=True, playbook__is_listed=True, playbook__archived_at=None)
-        .select_related("playbook")
+        .select_related("playbook", "tenant")
         .order_by("id")
     )
 
 
-def list_schedules() -> QuerySet[Trigger]:
-    """The triggers of all tenants that fire by the clock."""
+def list_all_triggers(tenant: Tenant) -> QuerySet[Trigger]:
+    """The triggers of the tenant's playbooks, the newest first."""
     return (
-        Trigger.objects.filter(event="schedule", is_enabled=True, tenant__is_active=True)
-        .filter(playbook__is_enabled=True, playbook__is_listed=True, playbook__archived_at=None)
+        Trigger.objects.filter(tenant=tenant, playbook__is_listed=True, playbook__archived_at=None)
         .select_related("playbook", "tenant")
-        .order_by("id")
+        .order_by("-id")
+    )
+
+
+def get_trigger(tenant: Tenant, trigger_id: UUID) -> Trigger:
+    found = list_all_triggers(tenant).filter(pk=trigger_id).first()
+    if found is None:
+        raise TriggerNotFound("There is no such trigger.")
+    return found
+
+
+def find_hook(trigger_id: UUID) -> Trigger | None:
+    """Return the trigger that a signed request names; whose it is, only its signature says."""
+    return (
+        Trigger.objects.filter(pk=trigger_id, event="webhook", tenant__is_active=True)
+        .filter(playbook__is_listed=True, playbook__archived_at=None)
+        .select_related("playbook", "tenant")
+        .first()
     )
 
 

@@ -1,5 +1,5 @@
 from api.native import ids as ids  # registers the converters
-from api.native.views import connections, executions, queue, reviews, setup
+from api.native.views import connections, events, executions, hooks, queue, reviews, setup, triggers
 from api.routing import routes
 
 urlpatterns = routes(
@@ -20,5 +20,12 @@ urlpatterns = routes(
         "/api/native/connections/<native_uuid:connection>": connections.ConnectionDetail,
         "/api/native/connections/<native_uuid:connection>/secrets/<native_word:field>": connections.ConnectionSecret,
         "/api/native/queue": queue.Queue,
+        "/api/native/events": events.Events,
+        "/api/native/hooks/<str:trigger>": hooks.Hook,
+        "/api/native/triggers": triggers.Triggers,
+        "/api/native/triggers/preview": triggers.TriggerPreview,
+        "/api/native/triggers/<native_uuid:trigger>": triggers.TriggerDetail,
+        "/api/native/triggers/<native_uuid:trigger>/rotate-secret": triggers.TriggerSecret,
+        "/api/native/triggers/<native_uuid:trigger>/fire": triggers.TriggerFire,
     }
 )

@@ -14,21 +14,24 @@ from executions.services.steering import (
 )
 from executions.services.switching import check_switch, lift_switch, set_switch
 from executions.services.telling import set_webhook_secret
-from executions.services.triggering import emit_event
+from executions.services.triggering import NotStartable, Taken, emit_event, fire_by_hand, take_event, take_hook
 
 __all__ = [
     "ExecutionEnded",
     "HeldByParent",
+    "NotStartable",
     "Quarantined",
     "QueueFull",
     "ReviewResolved",
     "StartKeyReused",
     "StartRefused",
+    "Taken",
     "answer_request",
     "cancel_execution",
     "check_switch",
     "close_breaker",
     "emit_event",
+    "fire_by_hand",
     "lift_switch",
     "pause_execution",
     "remove_cap",
@@ -39,4 +42,6 @@ __all__ = [
     "set_switch",
     "set_webhook_secret",
     "start_execution",
+    "take_event",
+    "take_hook",
 ]

@@ -15,7 +15,8 @@ from playbooks import sealing
 from playbooks.cacao.types import Workflow
 from playbooks.cards import started_playbooks
 from playbooks.models import Playbook, PlaybookVersion
-from playbooks.services.rows import as_column, insert_playbook, set_trigger
+from playbooks.services.rows import as_column, insert_playbook
+from playbooks.services.triggers import set_document_trigger
 
 
 @transaction.atomic
@@ -53,5 +54,5 @@ def store_dialect(
         jcs_digest=strict_json.digest(sealing.parsed(octets)), workflow=as_column(workflow), modified_at=now,
         created_at=now, created_by=actor.name[:300],
     )  # fmt: skip
-    set_trigger(playbook, trigger)
+    set_document_trigger(playbook, trigger)
     return version

@@ -187,7 +187,7 @@ def _spread_revocation(playbook: Playbook) -> None:
     """One revoked version revokes them all, and nothing starts them any more (D31)."""
     if playbook.versions.filter(is_revoked=True).exists():
         playbook.versions.filter(is_revoked=False).update(is_revoked=True)
-        playbook.triggers.update(is_enabled=False)
+        playbook.triggers.update(is_enabled=False, next_due_at=None)
 
 
 def _unsigned(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from core import strict_json
 from playbooks.cacao import stored
 from playbooks.cacao.types import Workflow
 from playbooks.cards import Card, shown_steps, started_playbooks
-from playbooks.models import Playbook, Trigger
+from playbooks.models import Playbook
 from playbooks.services.errors import NameTaken, PlaybookExists
 from playbooks.slugs import slug_of
 
@@ -28,18 +28,6 @@ def insert_playbook(playbook: Playbook) -> Playbook:
             raise PlaybookExists(f"The playbook {playbook.cacao_id} is stored already.") from None
         raise
     return playbook
-
-
-def set_trigger(playbook: Playbook, trigger: Mapping[str, Any]) -> None:
-    playbook.triggers.all().delete()
-    if trigger:
-        Trigger.objects.create(
-            tenant_id=playbook.tenant_id,
-            playbook=playbook,
-            event=trigger["event"],
-            conditions=dict(trigger.get("conditions") or {}),
-            cron=trigger.get("cron") or "",
-        )
 
 
 def columns(card: Card, workflow: Workflow) -> dict[str, Any]:

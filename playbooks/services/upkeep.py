@@ -25,7 +25,7 @@ def archive_playbook(*, playbook: Playbook, now: datetime) -> Playbook:
     """Take a playbook out of every list and switch its triggers off; its executions stay, and its id is free again."""
     playbook.archived_at = playbook.updated_at = now
     playbook.save(update_fields=["archived_at", "updated_at"])
-    playbook.triggers.update(is_enabled=False)
+    playbook.triggers.update(is_enabled=False, next_due_at=None)
     return playbook
 
 

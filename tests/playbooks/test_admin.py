@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Tenant
 from playbooks.models import Playbook, PlaybookVersion, Trigger
-from playbooks.services import put_asset
+from playbooks.services import create_trigger, put_asset
 from tests.playbooks.documents import small, with_password
 
 Import = Callable[..., PlaybookVersion]
@@ -82,3 +82,28 @@ def test_triggers_and_assets_have_pages(admin: Client, take_in: Import, tenant: 
     assert "finding.new" in page(admin, "trigger", "changelist")
     assert "finding.new" in page(admin, "trigger", "change", trigger.pk)
     assert "a-1" in page(admin, "asset", "change", asset.pk)
+
+
+def test_a_trigger_is_switched_on_and_off_and_counts_from_then(admin: Client, take_in: Import, tenant: Tenant) -> None:
+    playbook = take_in(small()).playbook
+    trigger = Trigger.objects.create(tenant=tenant, playbook=playbook, event="schedule", cron="0 8 * * *")
+    changelist = reverse("admin:playbooks_trigger_changelist")
+
+    def after(act: str) -> tuple[bool, bool]:
+        admin.post(changelist, {"action": act, "_selected_action": [str(trigger.pk)]})
+        found = Trigger.objects.get()
+        return found.is_enabled, found.next_due_at is not None
+
+    admin.post(reverse("admin:playbooks_trigger_change", args=[trigger.pk]), {})
+    assert not Trigger.objects.get().is_enabled
+    assert after("enable") == (True, True)
+    assert after("disable") == (False, False)
+
+
+def test_the_secret_of_a_trigger_is_not_on_its_page(admin: Client, take_in: Import) -> None:
+    made = create_trigger(playbook=take_in(small()).playbook, event="webhook")
+
+    shown = page(admin, "trigger", "change", made.trigger.pk)
+    assert made.secret is not None
+    assert made.secret not in shown
+    assert made.trigger.sealed_secret not in shown

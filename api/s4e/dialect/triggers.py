@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types
-from croniter import CroniterBadDateError, croniter
 
 from api.s4e.dialect.faults import Fields
+from playbooks.events import EVENTS
+from playbooks.schedules import cron_fault
 
-EVENTS: Final = (
-    "finding.new",
-    "finding.status_changed",
-    "scan.completed",
-    "scan.failed",
-    "action.completed",
-    "manual",
-    "schedule",
-    "webhook",
-    "alert.created",
-    "anomaly.detected",
-)
 OPERATORS: Final = frozenset("$eq $ne $in $nin $gt $gte $lt $lte $contains $exists $regex".split())
-LONGEST_CRON: Final = 100
 LONGEST_PATTERN: Final = 1_000
-#: any moment does: the question is whether the line ever fires
-_SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
-#: numbers, lists, ranges, steps and three-letter names; croniter knows more (R, H, L, #), other schedulers do not
-_CRON_FIELD = re.compile(r"(?:[0-9*/,\-]|[A-Za-z]{3})+")
 
 
 def read_trigger(fields: Fields) -> dict[str, Any]:
@@ -95,17 +77,3 @@ def _pattern_fault(pattern: Any) -> str | None:
 def _said(error: Exception) -> str:
     said = error.args[0] if error.args else ""
     return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-
-
-def cron_fault(line: str) -> str | None:
-    """Return what is wrong with a cron line of five fields in UTC, or None."""
-    fields = line.split()
-    if len(line) > LONGEST_CRON or len(fields) != 5 or not all(_CRON_FIELD.fullmatch(part) for part in fields):
-        return "Must be a cron line of five fields: minute, hour, day of month, month, day of week."
-    try:
-        croniter(line, _SOME_DAY).get_next(datetime)
-    except CroniterBadDateError:
-        return "Names no day that ever comes."
-    except (ValueError, KeyError, TypeError) as error:
-        return f"Is no cron line: {str(error)[:200]}."
-    return None

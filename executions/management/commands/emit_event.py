@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.selectors import tenant_for_command
 from core.errors import DomainError
 from core.strict_json import loads
-from executions.services import emit_event
+from executions.services import take_event
 
 
 class Command(BaseCommand):
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         event_id = options["id"] or data.get("id")
         try:
             tenant = tenant_for_command(options["tenant"])
-            started = emit_event(
+            taken = take_event(
                 tenant=tenant,
                 event=options["event"],
                 data=data,
@@ -38,9 +38,11 @@ class Command(BaseCommand):
             )
         except DomainError as error:
             raise CommandError(error.message) from error
-        for execution in started:
+        for execution in taken.started:
             self.stdout.write(f"pexec-{execution.number} of {execution.playbook.name}")
-        if not started:
+        for refused in taken.refused:
+            self.stderr.write(f"{refused.trigger.playbook.name} was not started: {refused.error.message}")
+        if not taken.matching:
             self.stdout.write(f"No enabled playbook of {tenant.name} answers to this {options['event']}.")
 
     def _read(self, name: str) -> dict[str, Any]:

@@ -32,13 +32,17 @@ class Api:
         sent: Json = {} if content is None else {"data": content, "content_type": "application/json"}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         client = Client(raise_request_exception=False)
-        return cast("HttpResponse", client.generic(method, ROOT + path, headers={**given, **named}, **sent))
+        return cast("HttpResponse", client.generic(method, _whole(path), headers={**given, **named}, **sent))
 
     def get(self, path: str) -> HttpResponse:
         return self.send("GET", path)
 
     def post(self, path: str, body: Any = None, **headers: str) -> HttpResponse:
         return self.send("POST", path, body, **headers)
+
+
+def _whole(path: str) -> str:
+    return path if path.startswith("/api/") else ROOT + path
 
 
 def caller_of(tenant: Tenant, role: str = "admin") -> Api:

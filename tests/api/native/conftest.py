@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from tests.connectors.servers import Server
     from tests.flows.starting import Start
 
+MakeCaller = Callable[..., "Api"]
+
+
+@pytest.fixture(autouse=True)
+def _own_windows(settings: Any) -> None:
+    """No test counts in another one's limits."""
+    settings.SALLYPORT_REDIS_PREFIX = f"test-{uuid4()}:"
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _only_legal_moves(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
@@ -50,7 +58,7 @@ def _tenant() -> Tenant:
 
 
 @pytest.fixture
-def caller() -> Callable[..., Api]:
+def caller() -> MakeCaller:
     """Return a function that makes a caller of a tenant with a role."""
     from tests.api.native.calls import caller_of
 
@@ -58,17 +66,17 @@ def caller() -> Callable[..., Api]:
 
 
 @pytest.fixture
-def api(tenant: Tenant, caller: Callable[..., Api]) -> Api:
+def api(tenant: Tenant, caller: MakeCaller) -> Api:
     return caller(tenant)
 
 
 @pytest.fixture
-def viewer(tenant: Tenant, caller: Callable[..., Api]) -> Api:
+def viewer(tenant: Tenant, caller: MakeCaller) -> Api:
     return caller(tenant, "viewer")
 
 
 @pytest.fixture
-def stranger(other_tenant: Tenant, caller: Callable[..., Api]) -> Api:
+def stranger(other_tenant: Tenant, caller: MakeCaller) -> Api:
     """An administrator of another tenant."""
     return caller(other_tenant)
 
