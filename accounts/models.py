@@ -30,6 +30,11 @@ class Tenant(UUIDModel):
     name = models.CharField(max_length=200)
     rate_tier = models.CharField(max_length=16, choices=RateTier, default="standard")
     import_level = models.CharField(max_length=16, choices=ImportLevel, default="lenient")
+    four_eyes = models.BooleanField(
+        default=False,
+        help_text="Whoever started an execution, or made the playbook version that it runs, does not vote on its "
+        "approvals, unless a policy says otherwise.",
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField()
 

@@ -8,10 +8,24 @@ from datetime import timedelta
 from typing import Any
 
 from connectors.base import Outcome, OutcomeKind, ProbeAnswer
+from manual.policies import Rules
 
 
 class Abandoned(Exception):
     """The lease is lost, a stop was asked for or the database was away before anything was sent: no try at all."""
+
+
+@dataclass(frozen=True)
+class ToApprove:
+    """What a step would do, and by whose votes it may. ``digest``: SHA-256 of ``shown``; both come of one value.
+
+    ``is_changed``: something else was approved before, which no longer counts.
+    """
+
+    rules: Rules
+    shown: Mapping[str, Any]
+    digest: str
+    is_changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,7 @@ class Performed:
     commands_b64: Sequence[str] = ()  # as the report shows them, secrets masked
     facts: Mapping[str, Any] = field(default_factory=dict)  # for a review: command, target, arguments
     probed: ProbeAnswer | None = None
+    to_approve: ToApprove | None = None  # nothing was done: people are asked first
 
 
 def engine_failure(reason: str, message: str) -> Performed:

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from connectors import dispatch
 from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
-from executions import failpoints, phases, scripts, statements
+from executions import approving, failpoints, phases, scripts, statements
 from executions.engine.decisions import Kind
 from executions.leases import Holding
 from executions.performed import Abandoned, Performed, engine_failure
@@ -75,6 +75,10 @@ def _call(work: Work, holding: Holding) -> Performed:
     )
     if plan.failure is not None:
         return performed
+    to_approve = approving.to_approve(work, plan)
+    if to_approve is not None:
+        return replace(performed, outcome=Outcome(kind=OutcomeKind.WAITING, sent=False), to_approve=to_approve)
+    # From here on nothing is resolved again: what is called is the plan whose digest was compared (I15).
     failpoints.reach("after_prepare")
     performed = _look_back(work, plan, performed, holding)
     if performed.outcome.kind != OutcomeKind.COMPLETED or performed.probed == ProbeAnswer.THERE:

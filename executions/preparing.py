@@ -150,20 +150,20 @@ def _version(work: Work) -> PlaybookVersion:
 
 def shown_commands(work: Work, calls: list[Call]) -> list[str]:
     """Return each call's command with its variables filled in and secrets masked, base64, as the report shows it."""
-    secret = _secret_names(work.workflow)
+    secret = secret_names(work.workflow)
     shown = []
     for call in calls:
         parts = call.arguments.get("command")
-        text = "".join(MASK if _is_secret(part.name, secret) else part.text for part in parts) if parts else ""
+        text = "".join(MASK if is_secret(part.name, secret) else part.text for part in parts) if parts else ""
         shown.append(base64.b64encode((text or call.operation or "").encode()).decode())
     return shown
 
 
-def _secret_names(workflow: Workflow) -> frozenset[str]:
+def secret_names(workflow: Workflow) -> frozenset[str]:
     """The variables that stand in authentication information."""
     texts = [value for login in workflow.authentication.values() for value in login.values() if isinstance(value, str)]
     return frozenset(name for text in texts for name in references.names_in(text, workflow.variables))
 
 
-def _is_secret(name: str, known: frozenset[str]) -> bool:
+def is_secret(name: str, known: frozenset[str]) -> bool:
     return bool(name) and (name in known or SECRET_NAME.search(name) is not None)
