@@ -28,6 +28,7 @@ def person(tenant: Tenant, name: str, role: str = "approver") -> Actor:
 
 def through_key(actor: Actor) -> Actor:
     """The same person, through a key of theirs."""
+    assert actor.person is not None
     return caller_of_key(ApiKeyFactory(owner=User.objects.get(pk=actor.person))).actor
 
 
