@@ -43,13 +43,15 @@ class Kept(AnyModelAdmin):
 
 @admin.register(Tenant)
 class TenantAdmin(Kept):
-    list_display = ("name", "slug", "rate_tier", "dispatch_weight", "import_level", "is_active", "created_at")
+    list_display = (
+        *("name", "slug", "rate_tier", "dispatch_weight", "import_level", "four_eyes", "is_active", "created_at"),
+    )
     list_filter = ("is_active", "rate_tier")
     search_fields = ("name", "slug")
     ordering = ("name", "id")
     fields = (
         *("name", "slug", "rate_tier", "dispatch_weight", "queue_limit"),
-        *("import_level", "is_active", "created_at"),
+        *("import_level", "four_eyes", "is_active", "created_at"),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:

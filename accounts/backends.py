@@ -25,6 +25,10 @@ _NAMED: Final[Mapping[str, str]] = {
     "accounts.change_apikey": "api_keys:write",
     "accounts.view_tenant": "tenant:read",
     "accounts.change_tenant": "tenant:write",
+    "manual.view_approvalpolicy": "settings:read",
+    "manual.add_approvalpolicy": "settings:write",
+    "manual.change_approvalpolicy": "settings:write",
+    "manual.delete_approvalpolicy": "settings:write",
 }
 
 

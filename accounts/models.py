@@ -43,6 +43,11 @@ class Tenant(UUIDModel):
         validators=(MinValueValidator(1),),
         help_text="Step runs that may be queued before a start is refused. Empty: SALLYPORT_QUEUE_LIMIT.",
     )
+    four_eyes = models.BooleanField(
+        default=False,
+        help_text="Whoever started an execution, or made the playbook version that it runs, does not vote on its "
+        "approvals, unless a policy says otherwise.",
+    )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField()
 

@@ -38,6 +38,11 @@ def of_question(step: Step, dialect: str, *, begins: datetime, now: datetime) ->
     return min(deadline, whole) if whole else deadline
 
 
+def of_approval(own: timedelta | None, dialect: str, *, now: datetime) -> datetime:
+    """The deadline of the question whether a step may act; ``own``: what the policies say."""
+    return now + _capped(own or QUESTION.get(dialect, CACAO_QUESTION))
+
+
 def _capped(span: timedelta) -> timedelta:
     ceiling: timedelta = settings.SALLYPORT_STEP_TIMEOUT_CEILING
     return min(span, ceiling)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.base import Outcome, OutcomeKind, ProbeAnswer
+from manual.policies import Rules
 
 
 class Abandoned(Exception):
@@ -28,6 +29,19 @@ class Gated(Abandoned):
 
 
 @dataclass(frozen=True)
+class ToApprove:
+    """What a step would do, and by whose votes it may. ``digest``: SHA-256 of ``shown``; both come of one value.
+
+    ``is_changed``: something else was approved before, which no longer counts.
+    """
+
+    rules: Rules
+    shown: Mapping[str, Any]
+    digest: str
+    is_changed: bool = False
+
+
+@dataclass(frozen=True)
 class Performed:
     """``effect_class`` "" where nothing was to be called. ``is_intended``: an intent is stored for this fence.
 
@@ -43,6 +57,7 @@ class Performed:
     commands_b64: Sequence[str] = ()  # as the report shows them, secrets masked
     probed: ProbeAnswer | None = None
     frees_place: bool = False  # under a cap of its connection, where others may wait
+    to_approve: ToApprove | None = None  # nothing was done: people are asked first
 
 
 def engine_failure(reason: str, message: str) -> Performed:

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from connectors import dispatch
 from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
-from executions import breakers, draining, failpoints, gates, phases, scripts, statements
+from executions import approving, breakers, draining, failpoints, gates, phases, scripts, statements
 from executions.engine.decisions import Kind
 from executions.intended import calls_shown
 from executions.leases import Holding
@@ -76,6 +76,10 @@ def _call(work: Work, holding: Holding) -> Performed:
     )
     if plan.failure is not None:
         return performed
+    to_approve = approving.to_approve(work, plan)
+    if to_approve is not None:
+        return replace(performed, outcome=Outcome(kind=OutcomeKind.WAITING, sent=False), to_approve=to_approve)
+    # From here on nothing is resolved again: what is called is the plan whose digest was compared (I15).
     failpoints.reach("after_prepare")
     _check_draining()
     performed = _look_back(work, plan, performed, holding)

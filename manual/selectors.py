@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import DateTimeField, Func, Q, QuerySet
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BooleanField, DateTimeField, F, Func, Q, QuerySet, TextField, Value
 
 from core.actors import Actor
 from core.errors import NotFound
-from manual.models import ManualRequest
+from manual.models import ManualRequest, Vote
 
 if TYPE_CHECKING:
     from accounts.models import Tenant
@@ -64,6 +65,24 @@ def find_open(tenant: Tenant, execution_id: UUID, step_ref: str, *, actor: Actor
     return request
 
 
+def list_approvals(tenant: Tenant, actor: Actor) -> QuerySet[ManualRequest]:
+    """Every approval that is or was put to ``actor``, the oldest first, with its votes."""
+    return list_requests(tenant).filter(_put_to(actor), kind="approval").prefetch_related("votes")
+
+
+def get_approval(tenant: Tenant, request_id: UUID, *, actor: Actor) -> ManualRequest:
+    """Return one approval, open or over. Raises RequestNotFound, also for one that is put to other people."""
+    request = list_approvals(tenant, actor).filter(pk=request_id).first()
+    if request is None:
+        raise RequestNotFound("There is no such approval.")
+    return request
+
+
+def votes_of(request: ManualRequest) -> list[Vote]:
+    """The votes cast so far, in their order."""
+    return list(request.votes.all())
+
+
 def list_of_step_runs(step_run_ids: Collection[UUID]) -> QuerySet[ManualRequest]:
     """Every request of these step runs, the oldest first."""
     return ManualRequest.objects.filter(step_run_id__in=step_run_ids).order_by("requested_at", "id")
@@ -92,8 +111,18 @@ def email_of(actor: Actor) -> str | None:
     return get_user_model().objects.filter(pk=actor.person).values_list("email", flat=True).first()
 
 
+class StandsOnEach(Func):
+    """True where each list of a jsonb array of lists holds one of the given words."""
+
+    template = "(NOT EXISTS (SELECT 1 FROM jsonb_array_elements(%(expressions)s::text[]))))"
+    arg_joiner = ") AS each(words) WHERE NOT (each.words ?| ("
+    output_field = BooleanField()
+
+
 def _put_to(actor: Actor) -> Q:
-    return Q(approvers__len=0) | Q(approvers__overlap=sorted(addresses_of(actor)))
+    words = sorted(addresses_of(actor))
+    others = StandsOnEach(F("also_approvers"), Value(words, output_field=ArrayField(TextField())))
+    return (Q(approvers__len=0) | Q(approvers__overlap=words)) & Q(others)
 
 
 def _at_step(reference: str) -> Q:

@@ -60,6 +60,25 @@ class Answer:
     comment: str = ""
 
 
+@dataclass(frozen=True)
+class Approval:
+    """What an approval adds to a question. ``approvers``: of further policies; each list must fit whoever votes.
+
+    ``excluded``: id of a person whose vote does not count under four eyes -> what they did. ``shown``: what the step
+    will do, without secrets, and ``digest`` of exactly that; None for an approval step of a playbook.
+    """
+
+    votes_needed: int = 1
+    noes_needed: int = 1
+    four_eyes: bool = False
+    approvers: Sequence[Sequence[str]] = ()
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    policies: Sequence[str] = ()
+    shown: Mapping[str, Any] | None = None
+    digest: str = ""
+    reason: str = ""
+
+
 def open_request(
     *,
     tenant_id: UUID,
@@ -76,13 +95,15 @@ def open_request(
     choices: Sequence[str] = (),
     approvers: Sequence[str] = (),
     deadline_at: datetime | None = None,
+    approval: Approval | None = None,
     now: datetime,
 ) -> ManualRequest:
     """Put a question to people.
 
     ``out_args`` maps a variable's name to {type, name, description, value, constant, external}; a decision and a
     choice get the one field by which they are answered. ``approvers`` are e-mails or roles; none: whoever has the
-    right. Raises RequestAlreadyOpen when the step run asks already.
+    right. ``approval``: how votes are counted, and what is approved. Raises RequestAlreadyOpen when the step run asks
+    already.
     """
     fields = {**(out_args or {}), **_own_field(kind, text, choices)}
     try:
@@ -103,6 +124,7 @@ def open_request(
                 approvers=[_normalised(approver) for approver in approvers],
                 deadline_at=deadline_at,
                 requested_at=now,
+                **_columns(approval or Approval()),
             )
     except IntegrityError as error:
         if "one_open_request_per_step_run" not in str(error):
@@ -149,7 +171,7 @@ def answer(*, request: ManualRequest, answer: Answer, actor: Actor, now: datetim
     )
     current = ManualRequest.objects.get(pk=request.pk, tenant_id=request.tenant_id)
     if not first:
-        raise _gone(current)
+        raise gone(current)
     return current
 
 
@@ -168,7 +190,8 @@ def check_may_answer(*, request: ManualRequest, actor: Actor) -> None:
     needed = "approvals:decide" if request.kind == RequestKind.APPROVAL else "manual:respond"
     if not actor.may(needed):
         raise NotYours(f"To answer this, the permission {needed} is needed.", permission=needed)
-    if request.approvers and not addresses_of(actor) & set(request.approvers):
+    lists = [each for each in (request.approvers, *request.also_approvers) if each]
+    if lists and not all(addresses_of(actor) & set(each) for each in lists):
         raise NotYours("This is put to other people.")
 
 
@@ -201,6 +224,20 @@ def expire_for_step_runs(*, step_run_ids: Collection[UUID]) -> int:
 def cancel_for_step_runs(*, step_run_ids: Collection[UUID]) -> int:
     """Withdraw the open requests of step runs that are stopped; return how many there were."""
     return ManualRequest.objects.filter(step_run_id__in=step_run_ids, status="open").update(status="cancelled")
+
+
+def _columns(approval: Approval) -> dict[str, Any]:
+    return {
+        "votes_needed": approval.votes_needed,
+        "noes_needed": approval.noes_needed,
+        "four_eyes": approval.four_eyes,
+        "also_approvers": [list(each) for each in approval.approvers],
+        "excluded": dict(approval.excluded) if approval.four_eyes else {},
+        "policies": list(approval.policies),
+        "shown": approval.shown,
+        "digest": approval.digest,
+        "reason": approval.reason,
+    }
 
 
 def _own_field(kind: str, text: str, choices: Sequence[str]) -> dict[str, Any]:
@@ -253,7 +290,8 @@ def _refused(name: str, why: str) -> ValueRefused:
     return ValueRefused(message, fields=[FieldError(path=name[:300], message=message)], name=name[:300])
 
 
-def _gone(request: ManualRequest) -> RequestGone:
+def gone(request: ManualRequest) -> RequestGone:
+    """Return the refusal of an answer that comes second or too late."""
     context: dict[str, Any] = {
         "status": request.status,
         "answered_by": request.answered_by,

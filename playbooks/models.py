@@ -86,6 +86,8 @@ class PlaybookVersion(UUIDModel):
     is_revoked = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=300, blank=True)
+    #: the user behind it, also where a key of theirs stored it; approvals by four eyes ask for it
+    created_by_person = models.UUIDField(null=True, editable=False)
 
     class Meta:
         constraints = (

@@ -1,5 +1,5 @@
 from api.native import ids as ids  # registers the converters
-from api.native.views import connections, events, executions, hooks, queue, reviews, setup, triggers
+from api.native.views import approvals, connections, events, executions, hooks, queue, reviews, setup, triggers
 from api.routing import routes
 
 urlpatterns = routes(
@@ -27,5 +27,10 @@ urlpatterns = routes(
         "/api/native/triggers/<native_uuid:trigger>": triggers.TriggerDetail,
         "/api/native/triggers/<native_uuid:trigger>/rotate-secret": triggers.TriggerSecret,
         "/api/native/triggers/<native_uuid:trigger>/fire": triggers.TriggerFire,
+        "/api/native/approvals": approvals.Approvals,
+        "/api/native/approvals/<native_uuid:approval>": approvals.Approval,
+        "/api/native/approvals/<native_uuid:approval>/vote": approvals.ApprovalVote,
+        "/api/native/approval-policies": approvals.Policies,
+        "/api/native/approval-policies/<native_uuid:policy>": approvals.Policy,
     }
 )

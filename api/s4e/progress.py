@@ -16,6 +16,7 @@ from executions.engine.apart import Damaged, whole
 from executions.models import Execution, StepRun
 from executions.selectors import list_step_runs, result_of
 from manual.models import ManualRequest
+from manual.selectors import votes_of
 from playbooks.cacao.types import Step, StepType, Workflow
 from playbooks.selectors import workflow_by_id
 
@@ -277,14 +278,21 @@ def started(execution: Execution) -> dict[str, Any]:
     }
 
 
-def decision(execution: Execution, step_id: str, request: ManualRequest, *, approved: bool) -> dict[str, Any]:
-    return {
+def decision(execution: Execution, step_id: str, request: ManualRequest) -> dict[str, Any]:
+    """What became of a request; where several votes are needed also how many there are, ``pending`` until enough."""
+    decided = {"success": "approved", "failure": "rejected"}[request.answer["status"]] if request.answer else "pending"
+    shown: dict[str, Any] = {
         "execution_id": ids.execution_id(execution.number),
         "step_id": step_id,
-        "decision": "approved" if approved else "rejected",
-        "decided_by": request.answered_by,
+        "decision": decided,
+        "decided_by": request.answered_by or None,
         "decided_at": time(request.answered_at),
     }
+    if request.votes_needed == 1 and request.noes_needed == 1:
+        return shown
+    cast = votes_of(request)
+    yes = sum(vote.approves for vote in cast)
+    return {**shown, "votes": {"approved": yes, "rejected": len(cast) - yes, "needed": request.votes_needed}}
 
 
 def is_shown(workflow: Workflow, step_id: str) -> bool:

@@ -100,9 +100,12 @@ class S4EStepShown(Shape):
 class S4EDecision(Shape):
     execution_id = serializers.CharField()
     step_id = serializers.CharField()
-    decision = serializers.CharField(help_text="approved or rejected")
-    decided_by = serializers.CharField()
-    decided_at = serializers.DateTimeField()
+    decision = serializers.CharField(help_text="approved, rejected, or pending while more votes are needed")
+    decided_by = serializers.CharField(allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    votes = serializers.JSONField(
+        required=False, help_text="Where several votes are needed: {approved, rejected, needed}."
+    )
 
 
 class S4EMeta(Shape):

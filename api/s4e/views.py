@@ -259,4 +259,4 @@ def _decide(request: FamilyRequest, number: int, step: str, *, approved: bool) -
         raise NotWaiting(f"The step {step!r} does not wait for a decision.") from None
     answer = Answer(success=approved, comment=body.validated_data["comment"])
     decided = answer_request(request=waiting, answer=answer, actor=request.actor, now=request.now)
-    return enveloped(progress.decision(execution, step, decided, approved=approved))
+    return enveloped(progress.decision(execution, step, decided))

@@ -19,7 +19,7 @@ class Secret:
         object.__setattr__(self, "_value", value)
 
     def reveal(self) -> str:
-        """Return the value. Called in connector clients only, at the moment it is sent."""
+        """Return the value. Called in connector clients as it is sent, and where a keyed digest of it is made."""
         return self._value
 
     def __setattr__(self, name: str, value: object) -> NoReturn:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from core.actors import Actor
-from executions import deadlines, phases, statements
+from executions import approving, deadlines, phases, statements
 from executions.engine import decide
 from executions.engine.decisions import Kind, Result
 from executions.engine.statuses import StepStatus
@@ -17,9 +17,11 @@ from executions.rules import rules_of
 from executions.services.answers import answers_so_far
 from executions.services.applying import carry_out
 from executions.services.recording import go_on
+from executions.services.reviewing import open_review
 from executions.services.stopping import finish_stop
 from executions.turn import Turn, turn_of
 from manual import services as manual
+from manual import voting
 from manual.models import ManualRequest
 from manual.services import Answer, RequestGone
 from playbooks.cacao.types import Step
@@ -30,18 +32,40 @@ from playbooks.selectors import workflow_by_id
 def answer_request(*, request: ManualRequest, answer: Answer, actor: Actor, now: datetime) -> ManualRequest:
     """Answer a manual request: checked, counted once, and the flow goes on, in one transaction.
 
-    Raises NotYours, ValueRefused (the request stays open), RequestGone.
+    An approval takes the answer as a vote; it is still open when it wants more of them. Raises NotYours, ValueRefused
+    (the request stays open), RequestGone; for a vote FourEyes, VotedOtherwise.
     """
     manual.check_may_answer(request=request, actor=actor)
     with turn_of(request.execution_id) as turn:
         if turn is None:
             raise RequestGone("There is no such execution any more.")
         checked = manual.check_values(request=request, answer=answer, convert=convert)
-        answered = manual.answer(request=request, answer=checked, actor=actor, now=now)
-        run = StepRun.objects.get(pk=request.step_run_id)
+        # Locks are taken in the order execution, step run, request.
+        run = StepRun.objects.select_for_update().get(pk=request.step_run_id)
+        if request.kind == "approval":
+            voted = voting.vote(request=request, answer=checked, actor=actor, now=now)
+            if not voted.decides:
+                return voted.request
+            answered = voted.request
+        else:
+            answered = manual.answer(request=request, answer=checked, actor=actor, now=now)
         turn.event("request.answered", run.pk, step=run.step_id, by=answered.answered_by, success=checked.success)
-        settle_waiting(turn, run, result=_result(answered, checked), actor=answered.answered_by)
+        if answered.digest and checked.success:
+            _let_act(turn, run, answered)
+        else:
+            settle_waiting(turn, run, result=_result(answered, checked), actor=answered.answered_by)
     return answered
+
+
+def _let_act(turn: Turn, run: StepRun, request: ManualRequest) -> None:
+    """S17: the step acts now, if what it prepares then is what was approved."""
+    step = workflow_by_id(turn.row.version_id).steps[run.step_id]
+    note = {approving.NOTE: approving.approved(run.note, request)}
+    if statements.move_step_run(run.pk, old=("waiting",), new="pending", due_at=turn.now, note=note):
+        statements.set_deadline(run.pk, deadlines.of_step_run(step, Kind.ACT, turn.now))
+        turn.event("step.pending", run.pk, step=run.step_id, scope=run.scope_path, approved=request.digest)
+        turn.wakes_dispatcher = True
+        turn.rest()
 
 
 def _result(request: ManualRequest, answer: Answer) -> Result:
@@ -66,6 +90,8 @@ def settle_waiting(turn: Turn, run: StepRun, *, result: Result, actor: str = "",
         # The question's deadline is over with its answer; from here the opener has its own only (CACAO.md 12.13).
         statements.set_deadline(run.id, deadlines.own_deadline(step, run.created_at + (run.delay or timedelta(0))))
     else:
+        # Only a step that acted, and asks anew because something changed, can have such an effect here.
+        is_unknown = run.effect == "intended"
         moved = statements.move_step_run(
             run.id,
             old=("waiting",),
@@ -74,9 +100,12 @@ def settle_waiting(turn: Turn, run: StepRun, *, result: Result, actor: str = "",
             message=result.message,
             result={"output": output if output is not None else dict(result.values) or None},
             actor=actor,
+            effect="unknown" if is_unknown else None,
         )
         if not moved:
             return
+        if is_unknown:
+            open_review(turn, run.id, why="The step ended, and an earlier try of it may have had its effect.")
         data = {"step": run.step_id, "scope": run.scope_path}
         if result.reason:
             data |= {"reason": result.reason, "message": result.message}

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from connectors.base import OutcomeKind
-from executions import phases, statements
+from executions import approving, phases, statements
 from executions.engine import decide, questions
 from executions.engine.apart import Damaged, whole
 from executions.engine.decisions import Decision, Kind, Result
@@ -16,11 +16,11 @@ from executions.engine.statuses import StepStatus
 from executions.engine.variables import Scopes
 from executions.facts import StoredFacts
 from executions.payloads import TooLarge
-from executions.performed import Performed, engine_failure
+from executions.performed import Performed, ToApprove, engine_failure
 from executions.rules import rules_of
 from executions.services.answers import Answered, answered_by_script
 from executions.services.applying import carry_out
-from executions.services.asking import open_request
+from executions.services.asking import open_approval, open_request
 from executions.services.asking_again import close_review, next_round
 from executions.services.claiming import Work, claim_in, claimed_before
 from executions.services.following import Ending, ending_of
@@ -101,6 +101,8 @@ def _settle(turn: Turn, work: Work, performed: Performed) -> list[Decision]:
         return _engine_goes_on(turn, work)
     if outcome.kind == OutcomeKind.COMPLETED and (work.step.question is not None or outcome.answers):
         return _settle_scripted_answer(turn, work, performed)
+    if performed.to_approve is not None:
+        return _ask_whether_to_act(turn, work, performed, performed.to_approve)
     asked = phases.person_next(work.step, run.note)
     if outcome.kind == OutcomeKind.WAITING and asked is not None:
         return _ask_person(turn, work, asked)
@@ -193,6 +195,16 @@ def _ask_person(turn: Turn, work: Work, command: Command) -> list[Decision]:
     statements.write_outcome(run, status="waiting", effect=run.effect, counts=False)
     turn.event("step.waiting", run.id, step=run.step_id, scope=run.scope_path)
     open_request(turn, step, run.scope_path, text=text, command=command)
+    return []
+
+
+def _ask_whether_to_act(turn: Turn, work: Work, performed: Performed, asked: ToApprove) -> list[Decision]:
+    """S6: the step waits for votes. An approval of something else is void from here on (I15)."""
+    run = work.run
+    note = {approving.NOTE: None} | _report(performed)
+    statements.write_outcome(run, status="waiting", effect=run.effect, counts=False, note=note)
+    turn.event("step.waiting", run.id, step=run.step_id, scope=run.scope_path)
+    open_approval(turn, work.step, run.scope_path, asked)
     return []
 
 

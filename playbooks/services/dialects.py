@@ -52,7 +52,7 @@ def store_dialect(
     version = PlaybookVersion.objects.create(
         playbook=playbook, tenant=tenant, number=1, label=label, dialect=dialect, document=octets,
         jcs_digest=strict_json.digest(sealing.parsed(octets)), workflow=as_column(workflow), modified_at=now,
-        created_at=now, created_by=actor.name[:300],
+        created_at=now, created_by=actor.name[:300], created_by_person=actor.person,
     )  # fmt: skip
     set_document_trigger(playbook, trigger)
     return version

@@ -180,6 +180,7 @@ def _insert_cacao_version(
         is_revoked=card.is_revoked,
         created_at=now,
         created_by=actor.name[:300],
+        created_by_person=actor.person,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from accounts.models import Tenant
-from core.actors import SYSTEM
+from core.actors import SYSTEM, Actor
 from executions.models import Execution
 from executions.services import start_execution
 from playbooks.cacao.types import Workflow
@@ -23,7 +23,9 @@ def make_tenant() -> Tenant:
     return made
 
 
-def store_workflow(tenant: Tenant, workflow: Workflow, *, cacao_id: str = "", **more: Any) -> PlaybookVersion:
+def store_workflow(
+    tenant: Tenant, workflow: Workflow, *, cacao_id: str = "", actor: Actor = SYSTEM, **more: Any
+) -> PlaybookVersion:
     """Store a compiled workflow as a playbook of its own; ``more`` is what `store_dialect` takes."""
     given: dict[str, Any] = {"trigger": {}, "slug": f"p-{uuid4().hex[:12]}", "label": "1.0.0", **more}
     return store_dialect(
@@ -36,7 +38,7 @@ def store_workflow(tenant: Tenant, workflow: Workflow, *, cacao_id: str = "", **
         tags=[],
         step_count=len(workflow.steps),
         cacao_id=cacao_id or f"playbook--{uuid4()}",
-        actor=SYSTEM,
+        actor=actor,
         now=NOON,
         **given,
     )
