@@ -162,7 +162,7 @@ def test_no_more_is_published_than_there_are_places_and_others_get_the_window(
     free = [start(ONE) for _ in range(3)]
 
     assert dispatch_due() == 5
-    assert broker.take_all() == first_runs(capped[:2]) + first_runs(free)
+    assert sorted(broker.take_all()) == sorted(first_runs(capped[:2]) + first_runs(free))
     assert dispatch_due() == 0
 
     work = claim(capped[0], "start")
