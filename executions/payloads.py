@@ -66,15 +66,17 @@ def pack(execution_id: UUID, document: Mapping[str, Any], *, depth: int = 1) -> 
 
     ``depth`` 2: its members are objects of values themselves. Raises TooLarge.
     """
-    packing = _Packing(execution_id)
-    members = {name: packing.marked(value, depth - 1) for name, value in document.items()}
+    packing = _Packing()
+    document = {name: _own(execution_id, value, depth - 1) for name, value in document.items()}
+    members = {name: _marked(value, depth - 1) for name, value in document.items()}
     text = write_json(members)
     if not _is_over(text):
         return Packed(text)
     if depth > 1:
         for name, value in document.items():
-            if isinstance(value, Mapping) and _is_over(write_json(members[name])):
+            if _is_group(value) and _is_over(write_json(members[name])):
                 members[name] = packing.lightened(value, members[name], name)
+                document[name] = unpack(execution_id, {name: members[name]}, depth=depth)[name]
     members = packing.lightened(document, members)
     return Packed(write_json(members), packing.contents)
 
@@ -100,34 +102,24 @@ def whole_document(execution_id: UUID, document: Any, *, depth: int = 1) -> Any:
 
 
 class _Packing:
-    def __init__(self, execution_id: UUID) -> None:
-        self.execution_id = execution_id
+    def __init__(self) -> None:
         self.contents: list[Content] = []
-
-    def marked(self, value: Any, depth: int) -> Any:
-        """Return a value as it stands in a document: as it is, or wrapped, or as a marker where it is apart already."""
-        if isinstance(value, Apart):
-            # What was stored for another execution goes with that one.
-            return _marker(value.digest, value.size) if value.execution == self.execution_id else value.read()
-        if isinstance(value, Mapping):
-            if set(value) == {MARK}:
-                return {MARK: {"inline": value[MARK]}}
-            if depth:
-                return {name: self.marked(member, depth - 1) for name, member in value.items()}
-        return value
 
     def lightened(self, values: Mapping[str, Any], members: Mapping[str, Any], name: str = "") -> Any:
         """Return ``members`` with the largest moved apart until the rest fits; ``name``: the whole if it does not."""
         sizes = {key: len(write_json(member).encode()) for key, member in members.items()}
-        light, left = dict(members), sum(sizes.values())
+        light, left, before = dict(members), sum(sizes.values()), len(self.contents)
         for key in sorted(sizes, key=lambda key: -sizes[key]):
             if left <= INLINE or sizes[key] <= _SMALL:
                 break
-            if isinstance(values[key], Apart) or _holds_marker(members[key]):
+            if _holds_apart(values[key]):
                 continue
             light[key] = self.moved(key, values[key])
             left -= sizes[key]
-        return self.moved(name, whole_within(values, depth=1)) if name and _is_over(write_json(light)) else light
+        if not name or not _is_over(write_json(light)):
+            return light
+        del self.contents[before:]
+        return self.moved(name, whole_within(values, depth=1))
 
     def moved(self, name: str, value: Any) -> dict[str, Any]:
         octets = write_json(value).encode()
@@ -142,10 +134,35 @@ def _marker(digest: str, size: int) -> dict[str, Any]:
     return {MARK: {"digest": digest, "size": size}}
 
 
-def _holds_marker(member: Any) -> bool:
-    if not isinstance(member, Mapping):
-        return False
-    return any(isinstance(value, Mapping) and "digest" in (value.get(MARK) or ()) for value in member.values())
+def _own(execution_id: UUID, value: Any, depth: int) -> Any:
+    """Return a value without what is stored for another execution, which goes with that one."""
+    if isinstance(value, Apart):
+        return value if value.execution == execution_id else value.read()
+    if depth and isinstance(value, Mapping):
+        return {name: _own(execution_id, member, depth - 1) for name, member in value.items()}
+    return value
+
+
+def _marked(value: Any, depth: int) -> Any:
+    """Return a value as it stands in a document: as it is, or wrapped, or as a marker where it is apart already."""
+    if isinstance(value, Apart):
+        return _marker(value.digest, value.size)
+    if isinstance(value, Mapping) and set(value) == {MARK}:
+        return {MARK: {"inline": whole_within(value[MARK], depth=1)}}
+    if depth and isinstance(value, Mapping):
+        return {name: _marked(member, depth - 1) for name, member in value.items()}
+    return value
+
+
+def _is_group(value: Any) -> bool:
+    """Whether a member of a document of depth 2 has values of its own: what is wrapped is one value."""
+    return isinstance(value, Mapping) and set(value) != {MARK}
+
+
+def _holds_apart(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(isinstance(member, Apart) for member in value.values())
+    return isinstance(value, Apart)
 
 
 def _unmarked(execution_id: UUID, value: Any, depth: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -22,8 +23,21 @@ from executions.selectors import final_variables, list_executions, result_of, va
 from executions.services import StartRefused, resolve_review, start_execution
 from executions.services.resolving import OutputRefused
 from playbooks.cacao.types import Command, Step, StepType, Variable
+from tests.connectors.servers import Server
 from tests.engine.test_decide import act, condition, end, flow
-from tests.executions.acting import advance, answer, asked, change, claim, lose, open_reviews, record, run_of, state
+from tests.executions.acting import (
+    advance,
+    answer,
+    asked,
+    change,
+    claim,
+    lose,
+    open_reviews,
+    post,
+    record,
+    run_of,
+    state,
+)
 from tests.executions.histories import check_history
 from tests.executions.test_answering import ask
 from tests.executions.test_template_context import context, s4e, say
@@ -104,6 +118,23 @@ def test_a_large_output_reaches_the_parameters_of_the_next_step_through_a_templa
     body = call.arguments["body"]
     assert body["some"] == text(MIB)
     assert body["all"] == {"status": "completed", "output": {"text": text(MIB)}}
+
+
+def test_a_large_output_is_sent_on_whole(start: Start, effects: Server) -> None:
+    from executions.tasks import run_from
+
+    sending = post("p")
+    assert sending.operation is not None
+    parameters = {**sending.operation.parameters, "body": {"found": "{{ steps.a.output }}"}}
+    sending = replace(sending, operation=replace(sending.operation, parameters=parameters))
+    execution = start(s4e(say("a", on_success="p"), sending))
+    advance(execution, "start")
+    come_to(execution, "a", {"text": text(MIB)})
+    run_from(run_of(execution, "p").pk)
+
+    assert state(execution)[0] == "completed"
+    [sent] = effects.requests
+    assert sent.json == {"found": {"text": text(MIB)}}
 
 
 def test_a_condition_reads_a_large_value(start: Start) -> None:
@@ -368,3 +399,33 @@ def test_what_is_stored_apart_goes_with_its_execution(start: Start) -> None:
 
     assert list(Payload.objects.values_list("execution_id", flat=True)) == [other.pk]
     assert not StepRun.objects.filter(execution_id=execution.pk).exists()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_packed_comes_back(start: Start, seed: int) -> None:
+    execution, random = start(TWO), Random(seed)
+
+    def value(nesting: int) -> Any:
+        match random.randrange(8):
+            case 0:
+                return "x" * random.choice((10, 2_000, 90_000, 140_000))
+            case 1:
+                return {payloads.MARK: value(nesting + 1)} if nesting < 4 else None
+            case 2:
+                return {payloads.MARK: {"digest": "0" * 64, "size": 7}}
+            case 3 | 4 if nesting < 4:
+                return {f"k{n}": value(nesting + 1) for n in range(random.randrange(5))}
+            case 5 if nesting < 4:
+                return [value(nesting + 1) for _ in range(random.randrange(4))]
+        return random.choice((None, 0, 1.5, True, "", "é☃"))
+
+    for depth in (1, 2):
+        document = {f"m{n}": value(0) for n in range(5)}
+        stored = payloads.write(execution.pk, document, depth=depth)
+        assert payloads.whole_document(execution.pk, stored, depth=depth) == document
+        # What was read lazily is written again without being read, and for another execution whole.
+        again = payloads.write(execution.pk, payloads.unpack(execution.pk, stored, depth=depth), depth=depth)
+        assert payloads.whole_document(execution.pk, again, depth=depth) == document
+        other = start(TWO)
+        moved = payloads.write(other.pk, payloads.unpack(execution.pk, stored, depth=depth), depth=depth)
+        assert payloads.whole_document(other.pk, moved, depth=depth) == document
