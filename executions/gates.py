@@ -56,7 +56,7 @@ def claim_gated(turn: Turn, step_run: UUID, *, worker: str) -> StepRunRow | None
     if caps.lock_room(step_run):
         run = statements.claim(step_run, worker=worker, lease=settings.SALLYPORT_LEASE, has_place=True)
     if run is None:
-        statements.unpublish(step_run)
+        statements.await_publication(step_run)
     return run
 
 

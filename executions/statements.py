@@ -126,7 +126,7 @@ def lock_run(step_run: UUID) -> None:
     _one("SELECT 1 FROM executions_steprun WHERE id = %s FOR UPDATE", (step_run,))
 
 
-def unpublish(step_run: UUID) -> None:
+def await_publication(step_run: UUID) -> None:
     """Its nudge was taken for nothing: it waits for publication again."""
     _count(
         "UPDATE executions_steprun SET published_at = NULL, publications = 0"
