@@ -295,8 +295,8 @@ def test_setting_a_switch_that_is_on_says_so(tenant: Tenant, effects: Server) ->
     ],
 )
 def test_a_switch_that_cannot_be_meant_is_refused(tenant: Tenant, given: dict[str, str], path: str) -> None:
+    order: dict[str, Any] = {"reason": "a drill", **given}
     with pytest.raises(Invalid) as raised:
-        order: dict[str, Any] = {"reason": "a drill", **given}
         set_switch(tenant=tenant, actor=LEAD, now=NOON, **order)
 
     assert [fault.path for fault in raised.value.fields] == [path]
