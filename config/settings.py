@@ -273,6 +273,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["api.schema.without_slash_twins"],
     "SCHEMA_PATH_PREFIX": "/",
+    "ENUM_NAME_OVERRIDES": {
+        "SwitchKind": "executions.gate_models.SwitchKind",
+        "CapKind": "executions.gate_models.CapKind",
+    },
 }
 
 # --- Logs -----------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib.admin.helpers import ActionForm
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -20,6 +21,7 @@ from core.actors import Actor
 from core.errors import DomainError
 from executions import payloads, services
 from executions.engine.apart import Apart
+from executions.gate_models import Breaker, Cap, Switch
 from executions.models import Attempt, Event, Execution, Node, OutboxMessage, Review, StepRun, WebhookTarget
 from playbooks.selectors import workflow_by_id
 
@@ -149,6 +151,10 @@ class ExecutionAdmin(ReadOnly):
         ),
     )
     readonly_fields = ("id", "version_link", "state", "given", "started_by", "events_link")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        _say_what_is_stopped(request)
+        return super().changelist_view(request, extra_context)
 
     @admin.display(description="version")
     def version_link(self, row: Execution) -> SafeString:
@@ -347,6 +353,90 @@ class OutboxMessageAdmin(ReadOnly):
 class NodeAdmin(ReadOnly):
     list_display = ("name", "role", "pid", "slots", "started_at", "seen_at")
     list_filter = ("role",)
+
+
+class LiftForm(ActionForm):
+    reason = forms.CharField(required=False, max_length=2000, help_text="Why it is lifted.")
+
+
+@admin.register(Switch)
+class SwitchAdmin(ReadOnly):
+    """What is on comes first. They are set by the API, with a reason."""
+
+    list_display = ("__str__", "on", "tenant", "blocks_reads", "reason", "set_by", "set_at", "lifted_by", "lifted_at")
+    list_filter = ("kind", "set_at", "tenant")
+    search_fields = ("=id", "value", "label", "reason", "set_by", "lifted_by")
+    list_select_related = ("tenant",)
+    ordering = (F("lifted_at").desc(nulls_first=True), "-set_at", "-id")
+    action_form = LiftForm
+    actions = ("lift",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        _say_what_is_stopped(request)
+        return super().changelist_view(request, extra_context)
+
+    @admin.display(description="on", boolean=True)
+    def on(self, row: Switch) -> bool:
+        return row.is_on
+
+    @admin.action(description="Lift: calls go on (give a reason)", permissions=["switch"])
+    def lift(self, request: HttpRequest, rows: QuerySet[Switch]) -> None:
+        for switch in rows:
+            try:
+                services.lift_switch(
+                    switch=switch, reason=request.POST.get("reason", ""), actor=_actor(request), now=timezone.now()
+                )
+            except DomainError as error:
+                self.message_user(request, f"{switch}: {error.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{switch}: lifted", messages.SUCCESS)
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return _actor(request).may("settings:write")
+
+
+@admin.register(Cap)
+class CapAdmin(ReadOnly):
+    list_display = ("__str__", "tenant", "most", "set_by", "set_at")
+    list_filter = ("kind", "tenant")
+    search_fields = ("=id", "value", "label", "set_by")
+    list_select_related = ("tenant",)
+    ordering = ("-set_at", "-id")
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnly):
+    list_display = ("connection", "tenant", "state", "failures", "last_code", "last_failure_at", "opened_at", "next_at")
+    list_filter = ("state", "tenant")
+    search_fields = ("connection__name", "=connection__id", "last_code")
+    list_select_related = ("connection", "tenant")
+    ordering = ("-last_failure_at",)
+    actions = ("close_by_hand",)
+
+    @admin.action(description="Close: calls are made at once", permissions=["switch"])
+    def close_by_hand(self, request: HttpRequest, rows: QuerySet[Breaker]) -> None:
+        for breaker in rows:
+            try:
+                services.close_breaker(breaker=breaker, actor=_actor(request))
+            except DomainError as error:
+                self.message_user(request, f"{breaker.connection}: {error.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{breaker.connection}: closed", messages.SUCCESS)
+
+    def has_switch_permission(self, request: HttpRequest) -> bool:
+        return _actor(request).may("settings:write")
+
+
+def _say_what_is_stopped(request: HttpRequest) -> None:
+    """A banner over the lists while a switch is on that the visitor's tenant feels."""
+    if request.method != "GET":
+        return
+    rows, tenant = Switch.objects.filter(lifted_at=None), getattr(request.user, "tenant_id", None)
+    if tenant is not None:
+        rows = rows.filter(Q(tenant=tenant) | Q(tenant=None))
+    named = [f"{switch} ({switch.reason[:80]})" for switch in rows.order_by("-set_at")[:10]]
+    if named:
+        messages.warning(request, f"Calls are stopped by kill switches: {'; '.join(named)}")
 
 
 def _actor(request: HttpRequest) -> Actor:

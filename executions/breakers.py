@@ -37,7 +37,7 @@ def _over(needs: str, condition: str) -> str:
     """Return the condition "a breaker over these needs ...". The table holds only connections that failed once."""
     return f"""EXISTS (
     SELECT 1 FROM executions_breaker b
-     WHERE {condition} AND 'connection:' || b.connection_id = ANY({needs}))"""  # noqa: S608 (constants of this code)
+     WHERE {condition} AND 'connection:' || b.connection_id = ANY({needs}) OFFSET 0)"""  # noqa: S608 (constants of this code)
 
 
 #: step run ``s`` need not be claimed now

@@ -35,15 +35,17 @@ _ON_THE_WAY = f"""(
 
 
 def _is_full(taken: str) -> str:
-    """Return the condition "a cap over step run ``s`` is full". The inner list is made once a statement."""
-    return f"""EXISTS (
-    SELECT 1 FROM executions_cap c
-     WHERE {_covers("s", "s.needs")}
-       AND c.id = ANY (ARRAY(SELECT c.id FROM executions_cap c WHERE c.most <= {taken})))"""  # noqa: S608
+    """Return the condition "a cap over step run ``s`` is full".
+
+    The list of full caps stands outside of what is asked for each row: it is made once a statement, and the planner
+    knows that.
+    """
+    full = f"ARRAY(SELECT c.id FROM executions_cap c WHERE c.most <= {taken})"  # noqa: S608 (constants of this code)
+    return f"({full} && ARRAY(SELECT c.id FROM executions_cap c WHERE {_covers('s', 's.needs')}))"  # noqa: S608
 
 
 #: a cap is over the step run ``s``, full or not
-CAPPED = f"EXISTS (SELECT 1 FROM executions_cap c WHERE {_covers('s', 's.needs')})"  # noqa: S608
+CAPPED = f"EXISTS (SELECT 1 FROM executions_cap c WHERE {_covers('s', 's.needs')} OFFSET 0)"  # noqa: S608
 #: the same for ``plan``, what step run ``s`` is about to call
 CAPPED_PLAN = f"EXISTS (SELECT 1 FROM executions_cap c WHERE c.kind = 'connection' AND {_covers('s', 'plan.needs')})"  # noqa: S608
 #: no place is free for step run ``s``: it cannot be claimed now

@@ -11,10 +11,11 @@ from __future__ import annotations
 EFFECTS = "effects"
 
 
-def _over(*, run: str, needs: str, sharing: str = "") -> str:
+def _over(*, run: str, needs: str, sharing: str = "OFFSET 0") -> str:
     """Return the condition "a switch is on over this step run". ``run``: alias of executions_steprun.
 
-    Index switches_that_are_on (partial): where no switch is on, nothing is read but an empty index.
+    Index switches_that_are_on (partial): where no switch is on, nothing is read but an empty index. OFFSET 0 keeps the
+    planner from joining: it would take the rows that are left for few, and read the others in the wrong order.
     """
     return f"""EXISTS (
     SELECT 1 FROM executions_switch w

@@ -1,5 +1,16 @@
 from api.native import ids as ids  # registers the converters
-from api.native.views import approvals, connections, events, executions, hooks, queue, reviews, setup, triggers
+from api.native.views import (
+    approvals,
+    connections,
+    events,
+    executions,
+    hooks,
+    queue,
+    reviews,
+    setup,
+    switches,
+    triggers,
+)
 from api.routing import routes
 
 urlpatterns = routes(
@@ -32,5 +43,13 @@ urlpatterns = routes(
         "/api/native/approvals/<native_uuid:approval>/vote": approvals.ApprovalVote,
         "/api/native/approval-policies": approvals.Policies,
         "/api/native/approval-policies/<native_uuid:policy>": approvals.Policy,
+        "/api/native/switches": switches.Switches,
+        "/api/native/switches/<native_uuid:switch>": switches.SwitchDetail,
+        "/api/native/switches/<native_uuid:switch>/lift": switches.SwitchLift,
+        "/api/native/caps": switches.Caps,
+        "/api/native/caps/<native_uuid:cap>": switches.CapDetail,
+        "/api/native/breakers": switches.Breakers,
+        "/api/native/breakers/<str:connection>": switches.BreakerDetail,
+        "/api/native/breakers/<str:connection>/close": switches.BreakerClose,
     }
 )

@@ -11,7 +11,7 @@ from accounts.models import Tenant
 from core.errors import Conflict, Forbidden
 from executions import breakers
 from executions.gate_models import Breaker
-from executions.models import Execution
+from executions.models import Execution, StepRun
 from executions.services import close_breaker
 from executions.services.sweeping import sweep_once
 from playbooks.cacao.types import RetryPolicy
@@ -35,6 +35,11 @@ def fail(start: Start, effects: Server, times: int, reply: Reply = BROKEN) -> No
     for _ in range(times):
         effects.answers.append(reply)
         go(at_step(start, ONCE))
+
+
+def waits_for(tenant: Tenant, run: StepRun) -> bool:
+    next_at = breaker(tenant).next_at
+    return run.due_at is not None and next_at is not None and run.due_at >= next_at
 
 
 def come(tenant: Tenant) -> None:
@@ -63,8 +68,7 @@ def test_it_opens_after_five_failures_in_a_row_and_calls_wait(
     execution = at_step(start)
     held = go(execution)
     assert (held.status, held.reason, held.tries, held.effect) == ("retrying", "breaker", 0, "none")
-    assert held.due_at is not None
-    assert held.due_at >= breaker(tenant).next_at
+    assert waits_for(tenant, held)
     assert attempts(execution, "p") == ["abandoned"]
     assert len(effects.requests) == made
     check_history(execution)
@@ -81,8 +85,7 @@ def test_what_is_known_to_need_it_is_not_even_claimed(start: Start, tenant: Tena
     due(execution)
     later = go(execution)
     assert (later.status, later.fence) == ("retrying", 0)
-    assert later.due_at is not None
-    assert later.due_at >= breaker(tenant).next_at
+    assert waits_for(tenant, later)
     check_history(execution)
 
 

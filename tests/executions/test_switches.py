@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from accounts.models import Tenant
+from accounts.services import create_user
 from core.errors import Conflict, Forbidden, Invalid
-from executions import leases, statements
+from executions import breakers, leases, statements
 from executions.dispatching import dispatch_due
-from executions.gate_models import Switch
+from executions.gate_models import Breaker, Cap, Switch
 from executions.leases import Holding
 from executions.models import StepRun
 from executions.performed import Gated
 from executions.performing import perform
-from executions.services import lift_switch, set_switch
+from executions.services import lift_switch, set_cap, set_switch
 from executions.services.handing_back import hand_back
 from executions.services.sweeping import sweep_once
 from executions.tasks import run_from
@@ -45,6 +47,7 @@ from tests.executions.test_dispatch import Broker, broker  # noqa: F401  (a fixt
 from tests.factories import NOON
 from tests.flows.starting import Start, make_tenant
 
+EXECUTIONS, SWITCHES = "/admin/executions/execution/", "/admin/executions/switch/"
 ONE = flow(act("a", on_success="end"), end(), first="a")
 
 
@@ -292,8 +295,9 @@ def test_setting_a_switch_that_is_on_says_so(tenant: Tenant, effects: Server) ->
     ],
 )
 def test_a_switch_that_cannot_be_meant_is_refused(tenant: Tenant, given: dict[str, str], path: str) -> None:
+    order: dict[str, Any] = {"reason": "a drill", **given}
     with pytest.raises(Invalid) as raised:
-        set_switch(tenant=tenant, actor=LEAD, now=NOON, **{"reason": "a drill", **given})
+        set_switch(tenant=tenant, actor=LEAD, now=NOON, **order)
 
     assert [fault.path for fault in raised.value.fields] == [path]
     assert not Switch.objects.exists()
@@ -344,3 +348,39 @@ def test_a_switch_raises_an_alarm_once(
         lift(switch_on(tenant, "tenant"))
 
     assert [record.message for record in caplog.records] == ["alarm.switch_on", "switch.lifted"]
+
+
+def browser_of(tenant: Tenant) -> Client:
+    user = create_user(
+        tenant=tenant, email=f"{tenant.slug}@example.org", password=None, role="tenant_admin", is_staff=True, now=NOON
+    )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_the_admin_says_what_is_stopped_and_lifts_it_with_a_reason(tenant: Tenant) -> None:
+    browser, other = browser_of(tenant), browser_of(make_tenant())
+    switch = switch_on(tenant, "tenant")
+    assert "Calls are stopped by kill switches: tenant Test tenant (a drill)" in browser.get(EXECUTIONS).text
+    assert "stopped by kill switches" not in other.get(EXECUTIONS).text
+
+    order = {"action": "lift", "_selected_action": [str(switch.pk)]}
+    assert "must say why" in browser.post(SWITCHES, order, follow=True).text
+    other.post(SWITCHES, {**order, "reason": "over"})
+    assert Switch.objects.get(pk=switch.pk).is_on
+    browser.post(SWITCHES, {**order, "reason": "over"})
+    assert not Switch.objects.get(pk=switch.pk).is_on
+
+
+@pytest.mark.parametrize("kind", ["switch", "cap", "breaker"])
+def test_the_pages_of_the_admin_open(tenant: Tenant, effects: Server, kind: str) -> None:
+    switch_on(tenant, "connection", "ledger")
+    set_cap(tenant=tenant, kind="connection", value="ledger", most=3, actor=LEAD, now=NOON)
+    breakers.note_failure(ledger_of(tenant).pk, tenant.pk, "connect_failed")
+    rows: dict[str, Any] = {"switch": Switch, "cap": Cap, "breaker": Breaker}
+    row, browser = rows[kind].objects.get(), browser_of(tenant)
+    for path in (f"{kind}/", f"{kind}/{row.pk}/change/"):
+        page = browser.get(f"/admin/executions/{path}")
+        assert page.status_code == 200
+        assert "ledger" in page.text

@@ -15,7 +15,7 @@ from executions.gate_models import Switch
 from executions.models import Execution, StepRun
 from executions.services import set_cap
 from executions.services.claiming import Work, claim_step
-from executions.services.switching import LOCK_OUT_INTENTS
+from executions.switches import LOCK_OUT_INTENTS
 from tests.engine.test_decide import act, end, flow
 from tests.executions.acting import advance, claim, record, run_of
 from tests.executions.gating import LEAD, lift, switch_on
