@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
+from uuid import UUID
 
 from accounts.models import Tenant
 from core.actors import SYSTEM
@@ -49,9 +51,7 @@ def test_pauses_and_resumes_of_a_family_at_once_leave_it_held_whole_or_not_at_al
             parent = start(calling(version))
             advance(parent, "start")
             start_child(claim(parent, "call"))
-            act = {"execution": parent, "actor": SYSTEM, "now": NOON}
-            steps = [partial(pause_execution, **act), partial(resume_execution, **act)] * 2
-            told = threads.run([partial(_copied, step) for step in steps])
+            told = threads.run([partial(_steer, steer, parent.pk) for steer in (pause_execution, resume_execution) * 2])
             assert not [found for found in told if isinstance(found, Exception)], told
             child = child_of(parent)
             parent.refresh_from_db()
@@ -61,7 +61,6 @@ def test_pauses_and_resumes_of_a_family_at_once_leave_it_held_whole_or_not_at_al
     assert set(seen) <= {("operator", "parent"), ("", "")}
 
 
-def _copied(step: partial[Execution]) -> Execution:
+def _steer(steer: Callable[..., Execution], pk: UUID) -> Execution:
     """Each thread has an object of its own."""
-    given = {**step.keywords, "execution": Execution.objects.get(pk=step.keywords["execution"].pk)}
-    return step.func(**given)
+    return steer(execution=Execution.objects.get(pk=pk), actor=SYSTEM, now=NOON)
