@@ -1,1 +1,4 @@
-"""What is ours alone and in no contract: the first administrator, executions, reviews, connections, the queue. README.md is the contract."""
+"""What is ours alone and in no contract: first administrator, executions, reviews, connections, the queue.
+
+README.md is the contract.
+"""
