@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.selectors import actor_of_user
+from core import strict_json
 from core.actors import Actor
 from core.errors import DomainError
 from executions import payloads, services
@@ -137,7 +139,7 @@ class ExecutionAdmin(ReadOnly):
         ("Times", {"fields": ("created_at", "started_at", "ended_at", "deadline_at", "events_link")}),
         (
             "Hold and stop",
-            {"classes": ("collapse",), "fields": ("held_at", "stop_as", "stop_reason", "stop_requested_at")},
+            {"classes": ("collapse",), "fields": ("held_at", "held_by", "stop_as", "stop_reason", "stop_requested_at")},
         ),
         (
             "More",
@@ -264,6 +266,33 @@ class EventAdmin(ReadOnly):
     ordering = ("-at", "-seq")
 
 
+class HappenedForm(forms.Form):
+    """What a person knows of a call that took place without an answer."""
+
+    reason = forms.CharField(
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="What makes you sure. It is kept with your name.",
+    )
+    output = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=1_000_000,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
+        help_text="What the call gave: JSON, or text as it is. The step's variables are taken from it; leave it empty "
+        "where it has none.",
+    )
+
+    def clean_output(self) -> Any:
+        text = self.cleaned_data["output"]
+        if not text.strip():
+            return None
+        try:
+            return strict_json.loads(text.encode("utf-8", "replace"))
+        except DomainError:
+            return text
+
+
 @admin.register(Review)
 class ReviewAdmin(ReadOnly):
     """What nobody can know: resolved here by a person's word."""
@@ -274,14 +303,42 @@ class ReviewAdmin(ReadOnly):
     list_select_related = ("execution", "step_run")
     ordering = ("status", "-opened_at")
     actions = ("it_happened", "try_again", "give_up")
+    fieldsets = (
+        (None, {"fields": ("step", "execution", "step_run", "status", "why", "opened_at", "again_from")}),
+        ("What was to be called", {"fields": ("known",)}),
+        ("Word", {"fields": ("resolution", "reason", "resolved_by", "resolved_at")}),
+    )
+    readonly_fields = ("step", "again_from", "known")
+
+    @admin.display(description="trying again is possible from")
+    def again_from(self, row: Review) -> Any:
+        return row.step_run.quarantine_until or "-"
+
+    @admin.display(description="calls")
+    def known(self, row: Review) -> SafeString:
+        return pretty(row.facts)
 
     @admin.display(description="step")
     def step(self, row: Review) -> str:
         return row.step_run.step_id
 
     @admin.action(description="It happened: the step is completed", permissions=["resolve"])
-    def it_happened(self, request: HttpRequest, rows: QuerySet[Review]) -> None:
-        self._resolve(request, rows, "happened")
+    def it_happened(self, request: HttpRequest, rows: QuerySet[Review]) -> TemplateResponse | None:
+        """Ask for the output first: the step's variables are taken from it."""
+        form = HappenedForm(request.POST if "apply" in request.POST else None)
+        if form.is_bound and form.is_valid():
+            given = form.cleaned_data
+            self._resolve(request, rows, "happened", reason=given["reason"], output=given["output"])
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "It happened",
+            "form": form,
+            "rows": rows,
+            "opts": self.model._meta,
+            "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        }
+        return TemplateResponse(request, "admin/executions/review/happened.html", context)
 
     @admin.action(description="It did not: try again", permissions=["resolve"])
     def try_again(self, request: HttpRequest, rows: QuerySet[Review]) -> None:
@@ -294,13 +351,22 @@ class ReviewAdmin(ReadOnly):
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return _actor(request).may("approvals:decide")
 
-    def _resolve(self, request: HttpRequest, rows: QuerySet[Review], resolution: str) -> None:
+    def _resolve(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Review],
+        resolution: str,
+        *,
+        reason: str = "resolved in the admin",
+        output: Any = None,
+    ) -> None:
         for review in rows:
             try:
                 services.resolve_review(
                     review=review,
                     resolution=resolution,
-                    reason="resolved in the admin",
+                    reason=reason,
+                    output=output,
                     actor=_actor(request),
                     now=timezone.now(),
                 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     Shape = serializers.Serializer[Any]
 else:
     Shape = serializers.Serializer
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 JSON = serializers.JSONField
 Text = serializers.CharField
@@ -46,16 +48,19 @@ class NativeFault(Shape):
     message = Text()
 
 
-class NativeProblem(Shape):
-    """RFC 9457."""
-
-    type = Text()
-    title = Text()
-    status = Number()
-    detail = Text()
-    code = Text(help_text="For programs.")
-    errors = NativeFault(many=True, required=False)
-    context = JSON(required=False, help_text="Figures that belong to the code, such as `queued` and `limit`.")
+#: RFC 9457
+PROBLEM = inline_serializer(
+    "NativeProblem",
+    {
+        "type": Text(),
+        "title": Text(),
+        "status": Number(),
+        "detail": Text(),
+        "code": Text(help_text="For programs."),
+        "errors": NativeFault(many=True, required=False),
+        "context": JSON(required=False, help_text="Figures that belong to the code, such as `queued` and `limit`."),
+    },
+)
 
 
 def operation(
@@ -66,13 +71,14 @@ def operation(
     problems: Sequence[int] = (),
     takes: Any = None,
     query: Sequence[OpenApiParameter] = (),
-) -> Any:
+) -> Callable[[Method], Method]:
     """Return the decorator that tells the OpenAPI page of an operation; 401, 403 and 503 are told of each."""
-    told = {status: OpenApiResponse(NativeProblem, description=_WORDS[status]) for status in (*problems, 401, 403, 503)}
-    return extend_schema(
+    told = {status: OpenApiResponse(PROBLEM, description=_WORDS[status]) for status in (*problems, 401, 403, 503)}
+    decorator: Callable[[Method], Method] = extend_schema(
         operation_id=f"native_{name}", summary=summary, request=takes, parameters=list(query),
         responses={**answers, **dict(sorted(told.items()))},
     )  # fmt: skip
+    return decorator
 
 
 @cache
@@ -207,17 +213,22 @@ class NativeStepRun(Shape):
     attempts_total = Number()
 
 
-class NativeEvent(Shape):
-    seq = Number()
-    type = Text()
-    at = Moment()
-    execution_id = serializers.UUIDField()
-    step_run_id = serializers.UUIDField(allow_null=True)
-    data = JSON()
+EVENTS = inline_serializer(
+    "NativeEvent",
+    {
+        "seq": Number(),
+        "type": Text(),
+        "at": Moment(),
+        "execution_id": serializers.UUIDField(),
+        "step_run_id": serializers.UUIDField(allow_null=True),
+        "data": JSON(),
+    },
+    many=True,
+)
 
 
 class NativeEvents(Shape):
-    items = NativeEvent(many=True)
+    items = EVENTS
     next = Number(allow_null=True, help_text="`after` of the next page; null when there are no more by now.")
 
 

@@ -13,9 +13,12 @@ from accounts import services as accounts
 from accounts.models import Tenant
 from core.actors import SYSTEM
 from executions import services
-from executions.models import Execution, StepRun
+from executions.models import Execution, Review, StepRun
+from executions.services.sweeping import sweep_once
+from playbooks.cacao.types import Variable
 from tests.api import NOON
 from tests.engine.test_decide import act, end, flow
+from tests.executions.acting import advance, change, claim, lose
 from tests.flows.driving import drive
 from tests.flows.starting import Start
 
@@ -90,3 +93,58 @@ def test_the_page_of_an_execution_asks_no_question_for_each_step(browser: Client
         asked.append(len(queries))
 
     assert asked[0] == asked[1]
+
+
+@pytest.fixture
+def review(start: Start) -> Review:
+    """Of a step that was lost in the middle of a call, and gives a number."""
+    workflow = flow(
+        act("a", on_success="end", out_args=("__n__",)), end(), first="a",
+        variables={"__n__": Variable("__n__", type="integer")},
+    )  # fmt: skip
+    execution = start(workflow)
+    advance(execution, "start")
+    work = claim(execution, "a")
+    change(work.run.id, "intent_fence = fence, effect = 'intended', effective_class = 'unsafe'")
+    lose(work)
+    sweep_once()
+    return Review.objects.get(execution=execution)
+
+
+def _happened(browser: Client, review: Review, **given: str) -> str:
+    posted = {"action": "it_happened", "_selected_action": [str(review.pk)], **given}
+    return str(browser.post("/admin/executions/review/", posted, follow=True).text)
+
+
+def test_before_it_happened_the_output_is_asked_for(browser: Client, review: Review) -> None:
+    page = _happened(browser, review)
+
+    assert 'name="output"' in page
+    assert "step a" in page
+    review.refresh_from_db()
+    assert review.status == "open"
+
+
+def test_what_is_typed_in_completes_the_step(browser: Client, review: Review) -> None:
+    _happened(browser, review, apply="1", reason="seen in the ticket system", output="42")
+
+    review.refresh_from_db()
+    assert (review.status, review.resolution, review.reason) == ("resolved", "happened", "seen in the ticket system")
+    assert (review.step_run.status, review.step_run.result) == ("completed", {"output": 42})
+
+
+@pytest.mark.parametrize(("reason", "output"), [("", "42"), ("looked", "many")])
+def test_without_a_reason_or_with_an_output_that_does_not_fit_it_stays_open(
+    browser: Client, review: Review, reason: str, output: str
+) -> None:
+    _happened(browser, review, apply="1", reason=reason, output=output)
+
+    review.refresh_from_db()
+    assert review.status == "open"
+
+
+def test_the_page_of_a_review_shows_what_is_known(browser: Client, review: Review) -> None:
+    page = _page(browser, f"/admin/executions/review/{review.pk}/change/")
+
+    assert "trying again is possible from" in page.lower()
+    assert "lease_lost_at" in page

@@ -166,7 +166,8 @@ def test_a_full_queue_is_429_with_its_limit(api: Api, version: PlaybookVersion, 
 
 def test_a_list_is_paged_newest_first_without_gap_or_repeat(api: Api, start: Start) -> None:
     made = [str(start(TWO).pk) for _ in range(5)]
-    got, cursor = [], ""
+    got: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = read(api.get(f"/executions?limit=2{cursor and '&cursor=' + cursor}"))
         got += [item["id"] for item in page["items"]]

@@ -220,7 +220,8 @@ def test_reviews_are_listed_open_ones_first_and_filtered(api: Api, start: Start,
     assert listed("?status=resolved") == ids(made[3])
     assert listed(f"?execution={made[1]}") == ids(made[1])
     assert listed(f"?playbook={made[0].playbook_id}") == ids(made[0])
-    got, cursor = [], ""
+    got: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = read(api.get(f"/reviews?limit=1{cursor and '&cursor=' + cursor}"))
         got += [item["execution"]["id"] for item in page["items"]]
