@@ -1,1 +1,1 @@
-"""What is ours alone and in no contract: the first administrator, triggers, events, hooks. README.md is the contract."""
+"""What is ours alone: the first administrator, triggers, events, hooks. README.md is the contract."""
