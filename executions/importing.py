@@ -13,6 +13,7 @@ from django.db import transaction
 from connectors import registry
 from connectors import selectors as connectors
 from core.actors import Actor
+from manual import policies
 from playbooks import selectors as playbooks
 from playbooks.cacao.importing import import_document
 from playbooks.cacao.types import Catalogue, Imported, OperationInfo
@@ -36,12 +37,14 @@ def catalogue_of(tenant: Tenant) -> Catalogue:
         )
         for spec in registry.operations().values()
     }
+    named = [(spec.name, spec.reference) for spec in registry.operations().values()]
     return Catalogue(
         operations=operations,
         command_types=registry.command_types(),
         playbooks=known,
         children=children,
         connections=connectors.list_names(tenant.id),
+        approved=policies.always_asked(tenant_id=tenant.id, operations=named),
     )
 
 

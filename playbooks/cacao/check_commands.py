@@ -170,12 +170,18 @@ def _check_destruction(model: Model, step: Step, states: States) -> None:
         return
     message = (
         "This takes something away, and on some path no person is asked before; put a `manual` step in front, on "
-        "every path that leads here."
+        "every path that leads here, or let an approval policy cover it."
     )
     for index, command in enumerate(step.commands):
         if command.for_people:
             return  # who carries this out stands before the rest
-        if is_destructive(command, model.catalogue):
+        if is_destructive(command, model.catalogue) and not _is_approved(command, model):
             model.findings.add("destructive-without-approval", pointer("workflow", step.id, "commands", index), message)
-    if is_destructive_operation(step, model.catalogue):
+    approved = step.operation is not None and step.operation.name in model.catalogue.approved
+    if is_destructive_operation(step, model.catalogue) and not approved:
         model.findings.add("destructive-without-approval", pointer("workflow", step.id), message)
+
+
+def _is_approved(command: Command, model: Model) -> bool:
+    """Whether people are asked in any case, by an approval policy of the tenant."""
+    return model.catalogue.command_types.get(command.type, "") in model.catalogue.approved

@@ -231,6 +231,8 @@ class Catalogue:
     children: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: names of the tenant's connections; None: of no tenant in particular, so nobody knows
     connections: frozenset[str] | None = frozenset()
+    #: names of operations that an approval policy covers wherever they stand
+    approved: frozenset[str] = frozenset()
 
 
 class Severity(StrEnum):

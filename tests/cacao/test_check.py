@@ -132,6 +132,17 @@ def test_commands_that_take_nothing_away_want_nobody(given: Document) -> None:
     assert "destructive-without-approval" not in codes(unasked)
 
 
+def test_what_an_approval_policy_covers_everywhere_wants_nobody_before_it() -> None:
+    delete = put(W, TRUE, "commands", 0, "command", "DELETE /true HTTP/1.1")
+    unasked = both(put(W, START, "on_completion", PARALLEL), delete)
+    covered = replace(CATALOGUE, approved=frozenset({CATALOGUE.command_types["http-api"]}))
+
+    assert "destructive-without-approval" in codes(unasked)
+    assert "destructive-without-approval" not in codes(unasked, catalogue=covered)
+    other = replace(CATALOGUE, approved=frozenset({"another.operation"}))
+    assert "destructive-without-approval" in codes(unasked, catalogue=other)
+
+
 def test_a_destructive_operation_of_a_connector_counts_whatever_its_text() -> None:
     operation = OperationInfo("fake.ssh", effect="unsafe", destructive=True)
     catalogue = replace(CATALOGUE, operations={"fake.ssh": operation})

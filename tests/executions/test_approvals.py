@@ -15,6 +15,7 @@ from connectors.services import save_connection
 from core import strict_json
 from core.actors import SYSTEM, Actor
 from executions import failpoints
+from executions.importing import catalogue_of
 from executions.models import Event, Execution, Scope, StepRun
 from executions.services import cancel_execution, pause_execution, resume_execution, start_execution
 from executions.services.sweeping import sweep_once
@@ -194,6 +195,14 @@ def test_what_calls_nothing_asks_nobody(start: Start, policed: Server, options: 
     assert run(execution).status == "completed"
     assert policed.requests == []
     assert not ManualRequest.objects.exists()
+
+
+def test_the_checker_is_told_what_a_policy_covers_everywhere(tenant: Tenant) -> None:
+    assert catalogue_of(tenant).approved == frozenset()
+    policy(tenant, operation="http")
+
+    assert "http.request" in catalogue_of(tenant).approved
+    assert not any(name.startswith("ssh") for name in catalogue_of(tenant).approved)
 
 
 # What may change after the vote ---------------------------------------------------------------------------------------
@@ -430,7 +439,7 @@ def test_each_visit_of_a_loop_is_approved_by_itself(start: Start, policed: Serve
 
 
 def test_what_is_called_is_the_very_plan_that_was_compared(
-    start: Start, tenant: Tenant, policed: Server, ada: Actor
+    start: Start, transactional_db: None, tenant: Tenant, policed: Server, ada: Actor
 ) -> None:
     """The connection changes after the comparison and before the call: the call goes where it was approved."""
     execution = waiting(start)

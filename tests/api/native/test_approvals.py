@@ -258,7 +258,9 @@ def test_a_vote_that_is_none_is_refused(
 def test_approvals_come_in_pages(admin: Person, begun: Callable[[], Execution]) -> None:
     made_policy(admin)
     wanted = {str(begun().pk) for _ in range(3)}
-    found, cursor, pages = [], "", 0
+    found: list[str] = []
+    cursor: str | None = ""
+    pages = 0
     while cursor is not None:
         response: Any = admin.get(f"{ROOT}?limit=2{cursor and f'&cursor={cursor}'}")
         found += [item["execution_id"] for item in response.json()["items"]]
