@@ -1,8 +1,9 @@
 """What the rest of the house may ask of executions. Each name is one transaction."""
 
+from executions.admission import QueueFull
 from executions.services.answering import answer_request
 from executions.services.resolving import Quarantined, ReviewResolved, resolve_review
-from executions.services.starting import QueueFull, StartKeyReused, StartRefused, start_execution
+from executions.services.starting import StartKeyReused, StartRefused, start_execution
 from executions.services.steering import ExecutionEnded, cancel_execution, pause_execution, resume_execution
 from executions.services.telling import set_webhook_secret
 from executions.services.triggering import emit_event

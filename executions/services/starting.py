@@ -12,9 +12,10 @@ from django.db import transaction
 
 from accounts.models import Tenant
 from core.actors import Actor
-from core.errors import Conflict, Invalid, LimitReached
+from core.errors import Conflict, Invalid
 from core.models import uuid7
 from executions import outbox, statements
+from executions.admission import check_queue
 from executions.engine import decide
 from executions.engine.facts import ROOT, ScopeFact
 from executions.engine.starting import VariablesRefused, values_at_start
@@ -41,10 +42,6 @@ class StartRefused(Invalid):
 
 class StartKeyReused(Conflict):
     code = "start_key_reused"
-
-
-class QueueFull(LimitReached):
-    code = "queue_full"
 
 
 @transaction.atomic
@@ -80,7 +77,7 @@ def start_execution(
     if depth > MAX_DEPTH:
         raise StartRefused("limit", f"Playbooks start one another at most {MAX_DEPTH} deep.")
     if parent is None:
-        _check_queue(tenant.pk)
+        check_queue(tenant)
     execution = _insert(
         tenant=tenant,
         version=version,
@@ -135,13 +132,6 @@ def _already_started(tenant_id: UUID, start_key: str, start_digest: str) -> Exec
     if found is not None and found.start_digest != start_digest:
         raise StartKeyReused("This Idempotency-Key was used with another body. Use a new key for a new start.")
     return found
-
-
-def _check_queue(tenant_id: UUID) -> None:
-    limit = settings.SALLYPORT_QUEUE_LIMIT
-    queued = StepRun.objects.filter(tenant_id=tenant_id, status__in=("pending", "retrying"))[: limit + 1].count()
-    if queued >= limit:
-        raise QueueFull(f"{queued} step runs are queued, which is the limit. Try again later.", retry_after=30)
 
 
 def _insert(
