@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -56,7 +57,7 @@ def _seconds_until_room(tenant: Tenant, limit: int) -> int:
     return min(max(math.ceil(limit / 100 / rate), SHORTEST), LONGEST)
 
 
-def _number(sql: str, *args: object) -> float:
+def _number(sql: str, *args: UUID | int) -> float:
     with connection.cursor() as cursor:
         cursor.execute(sql, args)
         found = cursor.fetchone()[0]
