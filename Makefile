@@ -1,6 +1,6 @@
 # Shortcuts for developers. Nothing here is needed to run Sallyport: see `python3 manage.py help`.
 .DEFAULT_GOAL := help
-.PHONY: help up test check fmt bench pins
+.PHONY: help up test check fmt bench fairness pins
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ fmt: ## Format the code and mend what ruff can
 
 bench: ## Measure steps per second beside a raw Celery chain; ARGS go to the benchmark
 	@python3 manage.py bench $(ARGS)
+
+fairness: ## Measure how long a tenant with little work waits beside one with much
+	@python3 manage.py bench --only fairness $(ARGS)
 
 pins: ## Compile requirements.in and tests/requirements.in to hashed pins (needs uv)
 	@uv pip compile --quiet requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt

@@ -6,6 +6,7 @@ import threading
 import time
 from uuid import uuid4
 
+from accounts.models import Tenant
 from accounts.services import create_tenant
 from core.actors import SYSTEM
 from executions.models import Execution
@@ -37,7 +38,7 @@ class Bench:
         return self._time([fork, *steps, *ends], first="fork")
 
     def _time(self, steps: list[Step], *, first: str) -> float:
-        version = self._store(steps, first)
+        version = store(self.tenant, steps, first=first)
         began = time.perf_counter()
         execution = start_execution(
             tenant=self.tenant, version=version, inputs={}, options={}, actor=SYSTEM, now=database_now()
@@ -45,25 +46,27 @@ class Bench:
         _wait(execution)
         return time.perf_counter() - began
 
-    def _store(self, steps: list[Step], first: str) -> PlaybookVersion:
-        start = Step(id="start", type=StepType.START, on_completion=first)
-        found = {step.id: step for step in (start, *steps, Step(id="end", type=StepType.END))}
-        return store_dialect(
-            tenant=self.tenant,
-            octets=b"{}",
-            dialect="s4e",
-            workflow=Workflow(start="start", steps=found, dialect="s4e"),
-            slug=f"bench-{uuid4().hex[:12]}",
-            name="Benchmark",
-            description="",
-            label="1.0.0",
-            trigger={},
-            tags=[],
-            step_count=len(steps),
-            cacao_id=f"playbook--{uuid4()}",
-            actor=SYSTEM,
-            now=database_now(),
-        )
+
+def store(tenant: Tenant, steps: list[Step], *, first: str) -> PlaybookVersion:
+    """Store a playbook of these steps, its start and its end beside them."""
+    start = Step(id="start", type=StepType.START, on_completion=first)
+    found = {step.id: step for step in (start, *steps, Step(id="end", type=StepType.END))}
+    return store_dialect(
+        tenant=tenant,
+        octets=b"{}",
+        dialect="s4e",
+        workflow=Workflow(start="start", steps=found, dialect="s4e"),
+        slug=f"bench-{uuid4().hex[:12]}",
+        name="Benchmark",
+        description="",
+        label="1.0.0",
+        trigger={},
+        tags=[],
+        step_count=len(steps),
+        cacao_id=f"playbook--{uuid4()}",
+        actor=SYSTEM,
+        now=database_now(),
+    )
 
 
 def _fake(name: str, *, on_success: str) -> Step:

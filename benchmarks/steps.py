@@ -16,7 +16,8 @@ from config.own_stack import own_stack
 from config.supervisor import Service, Supervisor
 
 DESCRIPTION = """Time a sequence of fake steps and a parallel of fake branches with a join, each durable step by step,
-beside a bare Celery chain and group of the same length in the same run. Uses servers of its own."""
+beside a bare Celery chain and group of the same length in the same run. With --only fairness: how long a tenant with
+little work waits beside one with much. Uses servers of its own."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +25,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--steps", type=int, default=500, help="length of the sequence (500)")
     parser.add_argument("--branches", type=int, default=100, help="width of the parallel (100)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, interleaved; medians are printed (3)")
+    parser.add_argument("--only", choices=("steps", "fairness"), default="steps", help="what is measured (steps)")
+    parser.add_argument("--due", type=int, default=10_000, help="fairness: due steps of the large tenant (10,000)")
+    parser.add_argument("--bursts", type=int, default=10, help="fairness: bursts of ten of the small tenant (10)")
     options = parser.parse_args(arguments)
+    return _fairness(options) if options.only == "fairness" else _steps(options)
+
+
+def _fairness(options: argparse.Namespace) -> int:
+    """Two processes with eight threads each; exit code 1 where nothing was proven."""
+    with own_stack(say=_say, workers=2, threads=8, environ={"ALLOW_NETWORKS": "127.0.0.0/8"}):
+        from benchmarks import fairness
+
+        figures = fairness.measure(due=options.due, bursts=options.bursts, say=_say)
+        fairness.report(figures)
+    return 0 if figures["proven"] else 1
+
+
+def _steps(options: argparse.Namespace) -> int:
     count = os.cpu_count() or 1
     with own_stack(say=_say, workers=count) as supervisor:
         _start_baseline(supervisor, count)

@@ -56,8 +56,8 @@ class LimitReached(DomainError):
 
     code = "limit_reached"
 
-    def __init__(self, message: str, *, retry_after: int, **context: Any) -> None:
-        super().__init__(message, **context)
+    def __init__(self, message: str, *, retry_after: int, fields: Sequence[FieldError] = (), **context: Any) -> None:
+        super().__init__(message, fields=fields, **context)
         self.retry_after = retry_after
 
 

@@ -19,11 +19,11 @@ PUBLISHABLE: Final = f"{_GOES_ON} AND {MAY_BE_PUBLISHED}"
 #: What each tenant, and each playbook of it, has now: running, or published (a nudge with n step runs counts 1/n
 #: for each). Indexes step_run_leases and step_run_published; as many rows as slots and window have room for.
 SERVED: Final = f"""
-SELECT s.tenant_id, e.playbook_id, 1.0::float8 AS had, false AS is_published
+SELECT s.tenant_id, e.playbook_id, 1.0::float8 AS had
   FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE s.status = 'running'
 UNION ALL
-SELECT s.tenant_id, e.playbook_id, 1.0::float8 / GREATEST(s.nudged_with, 1), true
+SELECT s.tenant_id, e.playbook_id, 1.0::float8 / GREATEST(s.nudged_with, 1)
   FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE {QUEUED} AND s.published_at IS NOT NULL AND s.due_at <= clock_timestamp() AND {CLAIMABLE}
 """  # noqa: S608 (constants of this module)

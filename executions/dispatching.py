@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -57,8 +57,7 @@ fresh (tenant_id, playbook_id) AS (
 ),
 served AS MATERIALIZED ({SERVED}),
 shares AS MATERIALIZED (
-    SELECT v.tenant_id, sum(v.had) AS had, sum(v.had) / max(t.dispatch_weight) AS share,
-           bool_or(v.is_published) AS waits
+    SELECT v.tenant_id, sum(v.had) AS had, sum(v.had) / max(t.dispatch_weight) AS share
       FROM served v JOIN accounts_tenant t ON t.id = v.tenant_id GROUP BY v.tenant_id
 ),
 playbooks AS MATERIALIZED (SELECT playbook_id, sum(had) AS had FROM served GROUP BY playbook_id),
@@ -95,7 +94,7 @@ ranked AS (
       FROM candidates c JOIN accounts_tenant t ON t.id = c.tenant_id LEFT JOIN shares h ON h.tenant_id = c.tenant_id
 )
 SELECT r.id, r.execution_id, r.lane = 0 OR EXISTS (
-           SELECT 1 FROM shares o WHERE o.tenant_id <> r.tenant_id AND o.waits AND o.share >= 2 * r.share)
+           SELECT 1 FROM shares o WHERE o.tenant_id <> r.tenant_id AND o.share >= 2 * r.share)
   FROM ranked r
  ORDER BY r.lane > 0, r.share, r.execution_id, r.position
  LIMIT %(room)s
@@ -132,7 +131,8 @@ SELECT s.id, s.lost_attempts > 0
 
 # In nudges. What is held or stops cannot be claimed: it takes no room in the window. Index step_run_published.
 OUTSTANDING = f"""
-SELECT COALESCE(sum(1.0::float8 / GREATEST(s.nudged_with, 1)), 0),
+SELECT COALESCE(sum(1.0::float8 / GREATEST(s.nudged_with, 1)) FILTER (WHERE NOT s.goes_ahead), 0),
+       COALESCE(sum(1.0::float8 / GREATEST(s.nudged_with, 1)) FILTER (WHERE s.goes_ahead), 0),
        count(*) FILTER (WHERE s.published_at < clock_timestamp() - interval '3 s')
   FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
  WHERE {QUEUED} AND s.due_at <= clock_timestamp() AND s.published_at IS NOT NULL AND {CLAIMABLE}
@@ -167,39 +167,48 @@ def dispatch_due() -> int:
 
     The broker is asked and told while no row is locked, so a broker that hangs holds up nobody else.
     """
-    slots = int(_row(SLOTS)[0])
-    outstanding, stale = _row(OUTSTANDING)
-    window = NUDGES_A_SLOT * max(slots, 1)
-    missing = int(outstanding) - _queue_length() if stale else 0
+    live = int(_row(SLOTS)[0])
+    slots = max(live, 1)
+    in_order, ahead, stale = _row(OUTSTANDING)
+    missing = int(in_order + ahead) - _queue_length() if stale else 0
+    room = NUDGES_A_SLOT * slots - int(in_order)
     with transaction.atomic():
-        nudges = _publish_new(window - int(outstanding), slots=slots)
-        again = _pick_again(min(missing, window))
-        _mark(again, counts=slots > 0)
+        nudges = _publish_new(room, slots - int(ahead), slots=slots, counts=live > 0)
+        again = _pick_again(min(missing, NUDGES_A_SLOT * slots))
+        _mark(again, counts=live > 0)
         nudges += again
     return _publish(nudges) if nudges else 0
 
 
-def _publish_new(room: int, *, slots: int) -> list[Nudge]:
+def _publish_new(room: int, ahead: int, *, slots: int, counts: bool) -> list[Nudge]:
     """Choose and mark as many nudges as there is room for, naming no more under a cap than it has places.
 
     What a cap leaves over makes room for others. Every round that leaves something over fills a cap, and what is
     under a full cap is not picked: so it ends.
     """
     marked: list[Nudge] = []
-    while len(marked) < room:
-        nudges = _pick(room - len(marked), slots=max(slots, 1))
+    while True:
+        nudges = _pick(room, ahead, slots=slots)
         named = [step_run for nudge in nudges for step_run in nudge.step_runs]
         kept = _only(nudges, caps.within(named)) if named else []
-        _mark(kept, counts=slots > 0)
+        _mark(kept, counts=counts)
         marked += kept
         if sum(len(nudge.step_runs) for nudge in kept) == len(named):
-            break
-    return marked
+            return marked
+        in_front = sum(nudge.goes_ahead for nudge in kept)
+        room, ahead = room - (len(kept) - in_front), ahead - in_front
 
 
-def _pick(room: int, *, slots: int) -> list[Nudge]:
-    """Choose as many nudges as there is room for, and lock what they name."""
-    picked = [Picked(*row) for row in _all(PICK, {"room": room})]
+def _pick(room: int, ahead: int, *, slots: int) -> list[Nudge]:
+    """Choose as many nudges as there is room for, and lock what they name.
+
+    ``ahead``: the room of its own, one a slot, of what goes ahead; a window full of one tenant's work does not keep
+    lost work and other tenants out of the broker.
+    """
+    limit = max(room, 0) + max(ahead, 0)
+    if limit == 0:
+        return []
+    picked = _fitting([Picked(*row) for row in _all(PICK, {"room": limit})], room=room, ahead=ahead)
     if not picked:
         return []
     nudges = _nudges(picked, slots=slots)
@@ -212,6 +221,20 @@ def _only(nudges: Sequence[Nudge], step_runs: Sequence[UUID]) -> list[Nudge]:
     wanted = set(step_runs)
     kept = (tuple(step_run for step_run in nudge.step_runs if step_run in wanted) for nudge in nudges)
     return [Nudge(ids, nudge.goes_ahead) for ids, nudge in zip(kept, nudges, strict=True) if ids]
+
+
+def _fitting(picked: Sequence[Picked], *, room: int, ahead: int) -> list[Picked]:
+    fitting = []
+    for found in picked:
+        if found.goes_ahead and ahead > 0:
+            ahead -= 1
+        elif room > 0:
+            room -= 1
+            found = replace(found, goes_ahead=False)
+        else:
+            continue
+        fitting.append(found)
+    return fitting
 
 
 def _nudges(picked: Sequence[Picked], *, slots: int) -> list[Nudge]:

@@ -29,10 +29,9 @@ class Nudge:
 
 def publish(nudges: Sequence[Nudge]) -> None:
     """Publish nudges in one round trip. Raises kombu's OperationalError while the broker is away."""
-    with current_app.producer_pool.acquire(block=True) as producer:
-        broker: Any = producer.connection
-        batched: Any = producer  # younger than its type hints
-        with broker._reraise_as_library_errors(), batched.batch():
+    with current_app.producer_pool.acquire(block=True) as found:
+        producer: Any = found  # the stubs know no batches yet
+        with producer.connection._reraise_as_library_errors(), producer.batch():
             for nudge in nudges:
                 current_app.send_task(
                     RUN_STEP,

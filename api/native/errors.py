@@ -20,6 +20,8 @@ def error_body(problem: Problem, request: HttpRequest) -> dict[str, Any]:
         "detail": problem.message,
         "code": problem.reason,
     }
+    if problem.retry_after is not None:
+        body["retry_after"] = problem.retry_after
     if problem.fields:
         body["errors"] = [{"path": fault.path, "message": fault.message} for fault in problem.fields]
     if problem.context:

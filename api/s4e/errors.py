@@ -23,7 +23,7 @@ TIERS: Final = {
 
 def error_body(problem: Problem, request: HttpRequest) -> dict[str, Any]:
     error: dict[str, Any] = {"code": problem.code, "message": problem.message}
-    if problem.kind is Kind.INVALID:
+    if problem.kind is Kind.INVALID or problem.fields:
         error["details"] = [{"path": field.path, "message": field.message} for field in problem.fields]
     if problem.retry_after is not None:
         error["retry_after"] = problem.retry_after

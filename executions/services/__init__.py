@@ -1,10 +1,11 @@
 """What the rest of the house may ask of executions. Each name is one transaction."""
 
+from executions.admission import QueueFull
 from executions.services.answering import answer_request
 from executions.services.capping import close_breaker, remove_cap, set_cap
 from executions.services.repeating import run_again
 from executions.services.resolving import Quarantined, ReviewResolved, resolve_review
-from executions.services.starting import QueueFull, StartKeyReused, StartRefused, start_execution
+from executions.services.starting import StartKeyReused, StartRefused, start_execution
 from executions.services.steering import (
     ExecutionEnded,
     HeldByParent,

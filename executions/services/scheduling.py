@@ -18,7 +18,7 @@ from django.db import connection, transaction
 
 from core.errors import DomainError
 from executions import failpoints
-from executions.services.starting import QueueFull
+from executions.admission import QueueFull
 from executions.services.triggering import fire_schedule
 from playbooks import services as playbooks
 from playbooks.models import Trigger

@@ -12,9 +12,10 @@ from django.db import transaction
 
 from accounts.models import Tenant
 from core.actors import Actor
-from core.errors import Conflict, Invalid, LimitReached
+from core.errors import Conflict, Invalid
 from core.models import uuid7
 from executions import outbox, payloads, statements
+from executions.admission import check_queue
 from executions.engine import decide
 from executions.engine.facts import ROOT, ScopeFact
 from executions.engine.starting import VariablesRefused, values_at_start
@@ -41,10 +42,6 @@ class StartRefused(Invalid):
 
 class StartKeyReused(Conflict):
     code = "start_key_reused"
-
-
-class QueueFull(LimitReached):
-    code = "queue_full"
 
 
 @transaction.atomic
@@ -84,7 +81,7 @@ def start_execution(
     if depth > MAX_DEPTH:
         raise StartRefused("limit", f"Playbooks start one another at most {MAX_DEPTH} deep.")
     if parent is None and again_of is None:
-        _check_queue(tenant.pk)
+        check_queue(tenant)
     execution = _insert(
         tenant=tenant,
         version=version,
@@ -147,14 +144,6 @@ def _already_started(tenant_id: UUID, start_key: str, start_digest: str) -> Exec
     if found is not None:
         found.was_started_before = True
     return found
-
-
-def _check_queue(tenant_id: UUID) -> None:
-    limit = settings.SALLYPORT_QUEUE_LIMIT
-    queued = StepRun.objects.filter(tenant_id=tenant_id, status__in=("pending", "retrying"))[: limit + 1].count()
-    if queued >= limit:
-        message = f"{queued} step runs are queued, which is the limit. Try again later."
-        raise QueueFull(message, retry_after=30, queued=queued, limit=limit)
 
 
 def _insert(

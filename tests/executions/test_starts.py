@@ -121,10 +121,26 @@ def test_above_the_limit_of_queued_steps_nothing_is_started(version: PlaybookVer
 
     with pytest.raises(QueueFull) as refused:
         start(version)
-    assert refused.value.retry_after > 0
+    assert refused.value.retry_after == 30, "nothing was claimed yet, so nothing is known"
+    assert (refused.value.context["queued"], refused.value.context["limit"]) == (2, 2)
+    assert "2 step runs are queued and the limit is 2" in refused.value.message
     assert start(store_workflow(make_tenant(), flow(end(), first="end")), {}).status == "pending"
     advance(first, "start", "a")
     assert start(version).status == "pending"
+
+
+def test_a_tenant_may_have_a_limit_of_its_own(tenant: Tenant, version: PlaybookVersion) -> None:
+    Tenant.objects.filter(pk=tenant.pk).update(queue_limit=1)
+    tenant.refresh_from_db()
+    first = start(version)
+
+    with pytest.raises(QueueFull) as refused:
+        start(version)
+    assert refused.value.context["limit"] == 1
+    advance(first, "start")
+    with pytest.raises(QueueFull) as refused:
+        start(version)
+    assert refused.value.retry_after == 1, "one was claimed within the last second"
 
 
 def test_what_postgresql_cannot_hold_is_replaced_in_inputs(tenant: Tenant) -> None:

@@ -56,8 +56,8 @@ def database_url() -> str:
 
 
 @contextmanager
-def fleet(*, workers: int = 2, lease: str = LEASE) -> Iterator[Fleet]:
-    """Start workers and a sweep and keep them alive until the block ends."""
+def fleet(*, workers: int = 2, lease: str = LEASE, **more: str) -> Iterator[Fleet]:
+    """Start workers and a sweep and keep them alive until the block ends; ``more``: variables of their environment."""
     with tempfile.TemporaryDirectory(prefix="sallyport-fleet-") as directory:
         supervisor = Supervisor(Path(directory), lambda _: None)
         environ = {
@@ -71,6 +71,7 @@ def fleet(*, workers: int = 2, lease: str = LEASE) -> Iterator[Fleet]:
             "SALLYPORT_LEASE": lease,
             "SALLYPORT_ALLOW_FAKE": "1",
             "ALLOW_NETWORKS": "127.0.0.0/8",
+            **more,
         }
         watching = threading.Thread(target=supervisor.watch, daemon=True)
         try:
