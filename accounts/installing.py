@@ -11,7 +11,7 @@ from django.db import transaction
 
 from accounts.keys import digest_of
 from accounts.models import FirstToken, Tenant, User
-from accounts.permissions import ADMINISTRATORS
+from accounts.permissions import ADMINISTRATORS, PLATFORM
 from accounts.services import create_tenant, create_user, issue_api_key
 from core.errors import Conflict, Forbidden
 
@@ -49,10 +49,12 @@ def create_owner(
 ) -> Owner:
     """Make a tenant, its administrator, who may also use the admin, and an API key of theirs.
 
+    The first of all runs the installation too (role platform_admin), others their tenant (role admin).
     Raises TenantExists, EmailTaken, Invalid.
     """
     tenant = create_tenant(slug=slug, name=name, rate_tier=rate_tier, now=now)
-    user = create_user(tenant=tenant, email=email, password=password, role="admin", is_staff=True, now=now)
+    role = "admin" if has_owner() else PLATFORM
+    user = create_user(tenant=tenant, email=email, password=password, role=role, is_staff=True, now=now)
     _, api_key = issue_api_key(tenant=tenant, owner=user, name="First key", now=now)
     return Owner(tenant=tenant, user=user, api_key=api_key)
 

@@ -59,6 +59,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "api_service": _verbs("alerts cases", "read write") | {"threat_intel:read"},
     }
 )
+#: Who runs the installation. Other administrators run a tenant, whatever their permissions.
+PLATFORM: Final = "platform_admin"
 #: Roles that may do everything: a tenant always keeps one active user who has one of them.
 ADMINISTRATORS: Final = frozenset({"platform_admin", "admin", "tenant_admin"})
 

@@ -134,8 +134,8 @@ class NativeTriggerMade(NativeTrigger):
 
 
 class NativeTriggerPage(Shape):
-    data = NativeTrigger(many=True)  # type: ignore[assignment]
-    next_cursor = serializers.CharField(allow_null=True)
+    items = NativeTrigger(many=True)
+    next = serializers.CharField(allow_null=True)
 
 
 class NativeFires(Shape):

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import OperationalError, connection, transaction
 
 from accounts.models import Tenant
+from accounts.permissions import PLATFORM
 from connectors import registry
 from connectors.base import EffectClass
 from core.actors import Actor
@@ -68,7 +69,7 @@ def set_switch(
 ) -> Switch:
     """Stop calls: from this commit on no intent commits that the switch is over, until it is lifted.
 
-    ``tenant`` None: for all tenants; takes the permission tenant:write, else settings:write in the own tenant.
+    ``tenant`` None: for all tenants, which takes the role platform_admin with tenant:write; else settings:write.
     ``value``: a connector's name, an effect class, or the name or id of a connection or playbook. ``blocks_reads``:
     calls that only read stop too; naming the class read says so by itself.
     Raises MayNotSwitch, SwitchInvalid, SwitchIsOn.
@@ -119,6 +120,7 @@ def lift_switch(*, switch: Switch, reason: str, actor: Actor, now: datetime) -> 
     """Let calls go on: what waited is dispatched again. Raises MayNotSwitch, SwitchInvalid, SwitchWasLifted."""
     if not may_lift(switch, actor):
         raise MayNotSwitch(_needed(switch.tenant))
+    check_four_eyes(switch, actor)
     given = checked_reason(reason)
     with transaction.atomic():
         found = Switch.objects.select_for_update(of=("self",)).get(pk=switch.pk)
@@ -138,6 +140,14 @@ def may_lift(switch: Switch, actor: Actor) -> bool:
     return _may_set(switch.tenant, actor)
 
 
+def check_four_eyes(switch: Switch, actor: Actor) -> None:
+    """Raise MayNotSwitch for whoever set the switch, or is no person, where the tenant wants four eyes (SEC-66)."""
+    if switch.tenant is None or not switch.tenant.four_eyes:
+        return
+    if actor.person is None or actor.person == switch.set_by_person:
+        raise MayNotSwitch("This tenant lifts switches by four eyes: a person who did not set this one has to lift it.")
+
+
 def checked_reason(reason: str) -> str:
     text = reason.strip()
     if not text or "\x00" in text:
@@ -148,12 +158,14 @@ def checked_reason(reason: str) -> str:
 
 
 def _may_set(tenant: Tenant | None, actor: Actor) -> bool:
-    return actor.may("tenant:write" if tenant is None else "settings:write")
+    if tenant is None:
+        return PLATFORM in actor.roles and actor.may("tenant:write")
+    return actor.may("settings:write")
 
 
 def _needed(tenant: Tenant | None) -> str:
     if tenant is None:
-        return "A switch for all tenants takes the permission tenant:write."
+        return f"A switch for all tenants takes the role {PLATFORM} with the permission tenant:write."
     return "A switch takes the permission settings:write."
 
 

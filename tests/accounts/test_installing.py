@@ -28,7 +28,7 @@ def test_a_token_makes_the_first_administrator_once(db: None) -> None:
     caller = identify(owner.api_key, now=NOON)
     assert caller is not None
     assert caller.tenant == owner.tenant
-    assert owner.user.role == "admin"
+    assert owner.user.role == "platform_admin"
     assert owner.user.is_staff
     assert not owner.user.is_superuser
     with pytest.raises(FirstTokenRefused):

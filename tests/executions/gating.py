@@ -18,7 +18,11 @@ from tests.flows.starting import Start
 
 LEAD = Actor(kind=ActorKind.USER, id="l", name="lead", permissions=frozenset({"settings:write"}))
 OPERATOR = Actor(
-    kind=ActorKind.USER, id="p", name="operator", permissions=frozenset({"settings:write", "tenant:write"})
+    kind=ActorKind.USER,
+    id="p",
+    name="operator",
+    permissions=frozenset({"settings:write", "tenant:write"}),
+    roles=frozenset({"platform_admin"}),
 )
 
 GET = post("p", "/effect/any", method="GET")

@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 
 from api.base import FamilyRequest, Response
 from api.fields import Choice, Flag, Input, Text, WholeNumber
 from api.native.errors import NativeView
-from api.pagination import CursorScope, one_of, read_cursor, whole_number, write_cursor
+from api.native.queries import newest_key, page
+from api.pagination import one_of
 from connectors import registry
 from connectors import selectors as connectors
 from core.errors import DomainError, FieldError, Invalid, NotFound
@@ -130,22 +132,21 @@ class Approvals(NativeView):
     def get(self, request: FamilyRequest) -> Response:
         """List approvals that are put to the caller, the oldest first."""
         status = one_of(request, "status", RequestStatus.values) or "open"
-        size = whole_number(request, "limit", default=50, minimum=1, maximum=100)
-        scope = CursorScope(request.tenant.pk, "native.approvals", {"status": status})
         found = list_approvals(request.tenant, request.actor).filter(status=status)
-        found = found.filter(is_open()) if status == "open" else found
-        cursor = request.query_params.get("cursor")
-        if cursor is not None:
-            at, last = read_cursor(cursor, scope=scope)
-            moment = datetime.fromisoformat(at)
-            found = found.filter(requested_at__gte=moment).exclude(requested_at=moment, id__lte=UUID(last))
-        rows = list(found[: size + 1])
-        shown, more = rows[:size], rows[size:]
-        last_shown = shown[-1] if more else None
-        following = (
-            write_cursor((last_shown.requested_at.isoformat(), str(last_shown.pk)), scope=scope) if last_shown else None
+        rows, following = page(
+            request,
+            found.filter(is_open()) if status == "open" else found,
+            name="approvals",
+            filters={"status": status},
+            key=lambda row: newest_key(row.requested_at, row.pk),
+            after=_after,
         )
-        return Response({"items": [_approval(row, request) for row in shown], "next": following})
+        return Response({"items": [_approval(row, request) for row in rows], "next": following})
+
+
+def _after(found: QuerySet[ManualRequest], place: list[str]) -> QuerySet[ManualRequest]:
+    moment = datetime.fromisoformat(place[0])
+    return found.filter(requested_at__gte=moment).exclude(requested_at=moment, id__lte=UUID(place[1]))
 
 
 class Approval(NativeView):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiParameter
 
+from accounts.permissions import PLATFORM
 from api.base import FamilyRequest, Kind, Refusal, Response
 from api.native import outputs, queries, schema
 from api.native.errors import NativeView
 from executions.selectors import queue_figures
 
-#: who runs the installation; other administrators run a tenant
-PLATFORM = "platform_admin"
 PERMISSION = "tenant:read"
 
 

@@ -14,14 +14,14 @@ from api.base import Body, FamilyRequest
 from api.native.errors import NativeView
 from api.native.inputs_gates import CapInput, LiftInput, SwitchInput
 from api.native.outputs_gates import BreakerOutput, BreakerPage, CapOutput, CapPage, SwitchOutput, SwitchPage
-from api.pagination import CursorScope, one_of, read_cursor, whole_number, write_cursor
+from api.native.queries import LARGEST, USUAL, newest_key, page
+from api.pagination import one_of
 from executions import services
 from executions.gate_models import Breaker, Cap, Switch
 from executions.gate_selectors import get_breaker, get_cap, get_switch, list_breakers, list_caps, list_switches
 
 Row = TypeVar("Row", bound=Model)
 
-USUAL, LARGEST = 50, 100
 PAGE: Final = [
     OpenApiParameter("cursor", str, description="`next` of the page before."),
     OpenApiParameter("limit", int, default=USUAL, description=f"Items on a page, 1 to {LARGEST}."),
@@ -184,15 +184,16 @@ def _page(
     request: FamilyRequest, rows: QuerySet[Row], *, name: str, at: str, key: str, **filters: str
 ) -> tuple[list[Row], str | None]:
     """Return one page of rows that are ordered by ``at`` and ``key``, downwards, and the cursor of the next one."""
-    limit = whole_number(request, "limit", default=USUAL, minimum=1, maximum=LARGEST)
-    scope = CursorScope(request.tenant.pk, f"native.{name}", filters)
-    cursor = request.query_params.get("cursor")
-    if cursor is not None:
-        last_at, last_key = read_cursor(cursor, scope=scope)
-        moment = datetime.fromisoformat(last_at)
-        rows = rows.filter(Q(**{f"{at}__lt": moment}) | Q(**{at: moment, f"{key}__lt": UUID(last_key)}))
-    found = list(rows[: limit + 1])
-    if len(found) <= limit:
-        return found, None
-    last = found[limit - 1]
-    return found[:limit], write_cursor([getattr(last, at).isoformat(), str(getattr(last, key))], scope=scope)
+
+    def after(found: QuerySet[Row], place: list[str]) -> QuerySet[Row]:
+        moment, last = datetime.fromisoformat(place[0]), UUID(place[1])
+        return found.filter(Q(**{f"{at}__lt": moment}) | Q(**{at: moment, f"{key}__lt": last}))
+
+    return page(
+        request,
+        rows,
+        name=name,
+        filters=filters,
+        key=lambda row: newest_key(getattr(row, at), getattr(row, key)),
+        after=after,
+    )

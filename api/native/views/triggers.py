@@ -14,7 +14,8 @@ from api.base import Body, FamilyRequest
 from api.idempotency import start_key
 from api.native import trigger_shapes as shapes
 from api.native.errors import FAMILY, NativeView
-from api.pagination import CursorScope, one_of, read_cursor, whole_number, write_cursor
+from api.native.queries import page
+from api.pagination import one_of
 from core.errors import FieldError
 from executions.services import fire_by_hand
 from playbooks import selectors, services
@@ -38,22 +39,21 @@ class Triggers(NativeView):
             OpenApiParameter("playbook", str, description="pb-<slug> or playbook--<uuid>."),
             OpenApiParameter("enabled", str, enum=["true", "false"]),
             OpenApiParameter("limit", int, default=50, description="From 1 to 100."),
-            OpenApiParameter("cursor", str, description="`next_cursor` of the page before, with the same filters."),
+            OpenApiParameter("cursor", str, description="`next` of the page before, with the same filters."),
         ],
         responses=shapes.NativeTriggerPage,
     )
     def get(self, request: FamilyRequest) -> Response:
         """List triggers, the newest first; those of playbooks' documents among them."""
-        limit = whole_number(request, "limit", default=50, minimum=1, maximum=100)
-        found = _filtered(request)
-        filters = {name: request.query_params.get(name) for name in _FILTERS}
-        scope = CursorScope(request.tenant.pk, "native.triggers", filters)
-        cursor = request.query_params.get("cursor")
-        if cursor is not None:
-            found = found.filter(pk__lt=UUID(read_cursor(cursor, scope=scope)[0]))
-        rows = list(found[: limit + 1])
-        more = write_cursor([str(rows[limit - 1].pk)], scope=scope) if len(rows) > limit else None
-        return Response({"data": [shapes.shown(row, now=request.now) for row in rows[:limit]], "next_cursor": more})
+        rows, following = page(
+            request,
+            _filtered(request),
+            name="triggers",
+            filters={name: request.query_params.get(name) for name in _FILTERS},
+            key=lambda row: [str(row.pk)],
+            after=lambda found, place: found.filter(pk__lt=UUID(place[0])),
+        )
+        return Response({"items": [shapes.shown(row, now=request.now) for row in rows], "next": following})
 
     @extend_schema(
         operation_id="native_create_trigger",

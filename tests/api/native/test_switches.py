@@ -128,6 +128,23 @@ def test_only_who_may_stops_all_tenants_and_all_see_it(tenant: Tenant, api: Api)
     assert operator("POST", f"{SWITCHES}/{made['id']}/lift", {"reason": "over"})[0] == 200
 
 
+def test_an_administrator_of_one_tenant_stops_no_other(tenant: Tenant) -> None:
+    order = {"kind": "global", "reason": "a drill", "everywhere": True}
+    status, told = caller(tenant, "admin")("POST", SWITCHES, order)
+
+    assert (status, told["code"]) == (403, "may_not_switch")
+    assert "platform_admin" in told["detail"]
+
+
+def test_where_the_tenant_wants_four_eyes_somebody_else_lifts_it(tenant: Tenant, api: Api) -> None:
+    Tenant.objects.filter(pk=tenant.pk).update(four_eyes=True)
+    lift = f"{SWITCHES}/{on(api)['id']}/lift"
+
+    status, told = api("POST", lift, {"reason": "over"})
+    assert (status, told["code"]) == (403, "may_not_switch")
+    assert caller(tenant)("POST", lift, {"reason": "over"})[0] == 200
+
+
 def test_another_tenants_switches_and_caps_are_not_found(api: Api) -> None:
     made, cap = on(api), api("PUT", CAPS, {"kind": "tenant", "limit": 3})[1]
     other = caller(make_tenant())

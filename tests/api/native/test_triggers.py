@@ -129,13 +129,13 @@ def test_triggers_are_listed_by_pages_and_filters(api: Api, tenant: Tenant, play
     path = f"{ROOT}?limit=2"
     while path:
         page = read(api.get(path))
-        assert len(page["data"]) <= 2
-        seen += [row["id"] for row in page["data"]]
-        path = f"{ROOT}?limit=2&cursor={page['next_cursor']}" if page["next_cursor"] else ""
+        assert len(page["items"]) <= 2
+        seen += [row["id"] for row in page["items"]]
+        path = f"{ROOT}?limit=2&cursor={page['next']}" if page["next"] else ""
     assert seen == [other, *reversed(ids)]
 
     def listed(query: str) -> list[str]:
-        return [row["id"] for row in read(api.get(f"{ROOT}?{query}"))["data"]]
+        return [row["id"] for row in read(api.get(f"{ROOT}?{query}"))["items"]]
 
     assert listed("event=webhook") == listed("enabled=false") == [other]
     assert listed(f"playbook=pb-{playbook.slug}") == list(reversed(ids))
@@ -150,7 +150,7 @@ def test_a_wrong_filter_is_refused(api: Api, playbook: Playbook, query: str) -> 
 def test_a_cursor_is_good_for_its_own_list_only(api: Api, stranger: Api, playbook: Playbook) -> None:
     for _ in range(2):
         make(api, playbook, "finding.new")
-    cursor = read(api.get(f"{ROOT}?limit=1"))["next_cursor"]
+    cursor = read(api.get(f"{ROOT}?limit=1"))["next"]
 
     assert api.get(f"{ROOT}?cursor={cursor}&event=webhook").status_code == 400
     assert stranger.get(f"{ROOT}?cursor={cursor}").status_code == 400
@@ -222,7 +222,7 @@ def test_a_playbook_has_a_hundred_triggers_at_most(api: Api, playbook: Playbook)
 def test_a_documents_trigger_is_shown_and_only_partly_changed(api: Api) -> None:
     document = SEED | {"trigger": {"event": "schedule", "conditions": {}, "cron": CRON}}
     slug = read(api.post("/api/playbooks", document))["data"]["id"]
-    [shown] = read(api.get(f"{ROOT}?playbook={slug}"))["data"]
+    [shown] = read(api.get(f"{ROOT}?playbook={slug}"))["items"]
 
     assert (shown["from_document"], shown["event"], shown["cron"]) == (True, "schedule", CRON)
     assert shown["next_due_at"] == shown["next_fires"][0]
@@ -238,7 +238,7 @@ def test_a_trigger_made_here_does_not_show_in_the_playbooks_document(api: Api) -
     api.post(ROOT, {"playbook": slug, "event": "schedule", "cron": CRON})
 
     assert read(api.get(f"/api/playbooks/{slug}"))["data"]["trigger"] == SEED["trigger"]
-    assert len(read(api.get(f"{ROOT}?playbook={slug}"))["data"]) == 2
+    assert len(read(api.get(f"{ROOT}?playbook={slug}"))["items"]) == 2
 
 
 def test_by_hand_a_trigger_starts_in_the_name_of_the_caller(api: Api, playbook: Playbook) -> None:
@@ -289,7 +289,7 @@ def test_triggers_of_a_deleted_playbook_are_gone(api: Api, playbook: Playbook) -
     made = make(api, playbook, "schedule", cron=CRON)
     archive_playbook(playbook=playbook, now=NOON)
 
-    assert read(api.get(ROOT))["data"] == []
+    assert read(api.get(ROOT))["items"] == []
     assert api.get(f"{ROOT}/{made['id']}").status_code == 404
 
 
@@ -297,7 +297,7 @@ def test_nobody_sees_or_moves_triggers_of_another_tenant(api: Api, stranger: Api
     made = make(api, playbook, "webhook")
     path = f"{ROOT}/{made['id']}"
 
-    assert read(stranger.get(ROOT))["data"] == []
+    assert read(stranger.get(ROOT))["items"] == []
     answers = [
         stranger.get(path), patch(stranger, made["id"], enabled=False), stranger.send("DELETE", path),
         stranger.post(f"{path}/fire"), stranger.post(f"{path}/rotate-secret"),
