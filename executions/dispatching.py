@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 
+from core import failpoints
 from executions import queue
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ def _publish(picked: list[UUID]) -> int:
         with connection.cursor() as cursor:
             cursor.execute(UNMARK, (picked,))
         return 0
+    failpoints.reach("after_publish")
     return len(picked)
 
 

@@ -16,7 +16,8 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from executions import events, failpoints, nodes
+from core import failpoints
+from executions import events, nodes
 from executions.leases import Holding, keeper
 from executions.performed import Abandoned, Performed, broken
 from executions.performing import perform
@@ -46,6 +47,7 @@ def _say_that_it_works(sender: Any = None, **_: object) -> None:
 @worker_shutting_down.connect
 def _drain(**_: object) -> None:
     _is_draining.set()
+    failpoints.reach("during_drain")
 
 
 def worker_name() -> str:
@@ -98,7 +100,8 @@ def _run(work: Work, *, carry_on: bool) -> Work | None:
             return None
         failpoints.reach("before_record_commit")
         following = record_outcome(work=work, performed=performed, carry_on=carry_on)
-    failpoints.reach("after_record_commit")
+    if following is not None:
+        failpoints.reach("after_carry_on_claim")
     return following
 
 

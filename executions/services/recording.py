@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db import transaction
+
 from connectors.base import OutcomeKind
+from core import failpoints
 from executions import phases, statements
 from executions.engine import decide, questions
 from executions.engine.decisions import Decision, Kind, Result
@@ -45,6 +48,7 @@ def _record(work: Work, performed: Performed, *, carry_on: bool, is_again: bool)
                     return claimed  # by the commit whose answer was lost
             _keep_late(turn, work, performed)
             return None
+        transaction.on_commit(_recorded)  # before the turn's own: nobody has been told yet
         decisions = _settle(turn, work, performed)
         statements.end_attempt(
             work.run.id,
@@ -61,6 +65,10 @@ def _record(work: Work, performed: Performed, *, carry_on: bool, is_again: bool)
             return None
         due = carry_out(turn, work.workflow, decisions)
         return go_on(turn, due, worker=work.worker if carry_on else None)
+
+
+def _recorded() -> None:
+    failpoints.reach("after_record_commit")
 
 
 def go_on(turn: Turn, due: list[UUID], *, worker: str | None) -> Work | None:
