@@ -16,7 +16,7 @@ from unittest.mock import patch
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from executions import dispatching, performing, statements, turn
+from executions import dispatching, performing, preparing, statements, turn
 from executions.engine import decide
 from executions.models import StepRun
 from executions.services import claiming, recording, resolving, sweeping
@@ -64,7 +64,7 @@ def _sql(name: str, *changes: tuple[str, str]) -> Patch:
 
 
 def _key_per_attempt() -> list[Patch]:
-    calls_of = performing.calls_of
+    calls_of = preparing.calls_of
 
     def fresh(work: Any) -> Any:
         return [replace(call, key=f"{call.key}.{work.run.fence}") for call in calls_of(work)]
@@ -86,7 +86,7 @@ def _renewal_of_anybody() -> list[Patch]:
 
 def _clock_of_the_worker() -> list[Patch]:
     """``clock_timestamp()`` becomes what the worker's own clock says."""
-    patches = []
+    patches: list[Patch] = []
     for name in ("_one", "_all", "_count"):
         real = getattr(statements, name)
 

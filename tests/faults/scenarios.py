@@ -259,7 +259,7 @@ def a_stop_meets_an_intent(ground: Ground) -> None:
 def cut_commit(how: str) -> Iterator[None]:
     """The connection breaks at the next commit: ``before`` it reaches the server, or ``after``: its answer is lost."""
     cut = threading.Event()
-    commit = DatabaseWrapper._commit
+    commit = DatabaseWrapper._commit  # type: ignore[attr-defined]
 
     def cutting(self: DatabaseWrapper) -> Any:
         if cut.is_set():
