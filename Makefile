@@ -1,6 +1,6 @@
 # Shortcuts for developers. Nothing here is needed to run Sallyport: see `python3 manage.py help`.
 .DEFAULT_GOAL := help
-.PHONY: help up test check fmt bench fairness pins
+.PHONY: help up test check mutants fmt bench fairness pins
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test: ## Run all tests; ARGS="-k word" goes to pytest
 
 check: ## Lint, format, types, import rules, migrations, OpenAPI schema
 	@bash .ci/check
+
+mutants: ## Take each guard of the engine away once and see that a test turns red
+	@SALLYPORT_MUTANTS=all python3 manage.py test tests/faults/test_mutants.py -q $(ARGS)
 
 fmt: ## Format the code and mend what ruff can
 	@$$(python3 config/bootstrap.py tests | tail -n 1) -m ruff check --fix . ; \

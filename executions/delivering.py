@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F
 
 from connectors import webhooks
+from core import failpoints
 from core.keyring import keyring
 from core.secrets import open_sealed
 from executions.models import Execution, OutboxMessage, WebhookTarget
@@ -32,6 +33,7 @@ def deliver_due() -> int:
     delivered = 0
     for message in _take():
         error = _sent(message)
+        failpoints.reach("after_outbox_send")
         now = database_now()
         if error is None:
             OutboxMessage.objects.filter(pk=message.pk).update(sent_at=now, last_error="")

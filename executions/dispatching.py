@@ -17,6 +17,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 
+from core import failpoints
 from executions import caps, queue, statements
 from executions.claimable import CLAIMABLE, PUBLISHABLE, QUEUED, SERVED
 from executions.queue import Nudge
@@ -283,6 +284,7 @@ def _publish(nudges: Sequence[Nudge]) -> int:
         log.warning("dispatch.broker_away", extra={"nudges": len(nudges)})
         statements.unpublish(step_runs)
         return 0
+    failpoints.reach("after_publish")
     return len(step_runs)
 
 

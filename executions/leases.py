@@ -16,6 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
+from core import failpoints
 from executions import statements
 
 log = logging.getLogger(__name__)
@@ -122,13 +123,22 @@ class LeaseKeeper:
                 held = list(self._held.values())
             if held:
                 close_old_connections()
-                renew(held)
+                _renewed(held)
+
+
+def _renewed(held: list[Holding]) -> None:
+    try:
+        renew(held)
+    except Exception:
+        # This thread serves every holder of the process: it outlives whatever breaks in one renewal.
+        log.exception("leases.broken")
 
 
 def renew(held: list[Holding]) -> None:
     """Renew leases by one statement, and tell the holders of those that are lost or whose execution stops."""
     asked_at = time.monotonic()
     try:
+        failpoints.reach("during_renewal")
         renewed = statements.renew([(h.step_run, h.fence) for h in held], lease=settings.SALLYPORT_LEASE)
     except Error:
         # Each holding runs out by itself (`Holding.is_set`).
@@ -143,6 +153,7 @@ def renew(held: list[Holding]) -> None:
             holding.cancel("a kill switch is on")
         elif stopping:
             holding.cancel("the execution is stopping")
+            failpoints.reach("during_stop_grace")
         else:
             holding.renewed(asked_at)
 

@@ -13,7 +13,8 @@ from django.conf import settings
 
 from connectors import dispatch
 from connectors.base import EffectClass, Outcome, OutcomeKind, ProbeAnswer, failed, unknown
-from executions import approving, breakers, draining, failpoints, gates, phases, scripts, statements
+from core import failpoints
+from executions import approving, breakers, draining, gates, phases, scripts, statements
 from executions.engine.decisions import Kind
 from executions.intended import calls_shown
 from executions.leases import Holding
@@ -110,11 +111,11 @@ def _act(work: Work, plan: dispatch.Plan, performed: Performed, holding: Holding
             time_limit=work.time_left(),
             cancelled=holding,
         )
+        failpoints.reach("after_send")
     except Exception as error:
         # Whatever broke on our side: something may have been sent, so nobody knows.
         log.exception("step.call_broken", extra={"step_run": str(work.run.id)})
         return replace(performed, outcome=unknown(f"The call broke on our side: {type(error).__name__}."))
-    failpoints.reach("after_send")
     breakers.learn(plan, result, is_failing=is_failing)
     is_cut = holding.is_cut and not performed.is_intended
     if (is_cut or not result.outcome.sent) and (result.was_stopped or result.outcome.code == "lease_lost"):

@@ -76,6 +76,11 @@ def _of(step_run: UUID) -> UUID:
     return found
 
 
+def wait_for_locks_at_most(span: timedelta) -> None:
+    """Until the end of this transaction; what has to wait longer raises OperationalError (LockNotAvailable)."""
+    _one("SELECT set_config('lock_timeout', %s, true)", (f"{int(span.total_seconds() * 1000)}ms",))
+
+
 def execution_of(step_run: UUID) -> UUID | None:
     row = _one("SELECT execution_id FROM executions_steprun WHERE id = %s", (step_run,))
     return row[0] if row else None

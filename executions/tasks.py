@@ -16,8 +16,9 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import connection
 
+from core import failpoints
 from core.database import AWAY, is_away
-from executions import chunks, draining, events, failpoints, nodes, statements
+from executions import chunks, draining, events, nodes, statements
 from executions.chunks import Chunk
 from executions.leases import Holding, keeper
 from executions.performed import Abandoned, Gated, Performed, broken
@@ -45,6 +46,7 @@ def _say_that_it_works(sender: Any = None, **_: object) -> None:
 @worker_shutting_down.connect
 def _drain(**_: object) -> None:
     draining.begin()
+    failpoints.reach("during_drain")
 
 
 def worker_name() -> str:
@@ -141,7 +143,8 @@ def _run(work: Work, shift: Shift) -> Work | None:
         following = record_outcome(
             work=work, performed=performed, carry_on=shift.may_go_on(), beside=shift.chunk.waiting()
         )
-    failpoints.reach("after_record_commit")
+    if following is not None:
+        failpoints.reach("after_carry_on_claim")
     return following
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from core import failpoints
 from executions import events, outbox, statements
 from executions.engine.statuses import check_execution_move
 from executions.rows import ExecutionRow
@@ -122,6 +123,7 @@ class Turn:
         outbox.tell_end(self)
         if self.row.depth > 0:
             self.wakes_dispatcher = True  # a parent waits for this
+            transaction.on_commit(lambda: failpoints.reach("after_child_end"))
 
     def close(self) -> None:
         """Write the events and the row; tell others once it is committed."""

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import httpcore
 
+from core import failpoints
 from core.outbound.body import MAX_BODY, BodyReader, TooMuch, Undecodable
 from core.outbound.connections import MAX_HEADERS, Connection, ConnectionPool
 from core.outbound.errors import BadAnswer, NoAnswer, Refused
@@ -153,6 +154,7 @@ async def _answered(connection: Connection, request: httpcore.Request, url: str)
         raise Refused("request_invalid", "The request cannot be written as HTTP.") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
         raise NoAnswer(f"The connection broke before an answer came ({type(error).__name__}).") from None
+    failpoints.reach("after_first_byte")
     try:
         return await _read(response, url)
     finally:

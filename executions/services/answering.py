@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import transaction
+
+from core import failpoints
 from core.actors import Actor
 from executions import approving, deadlines, phases, statements
 from executions.engine import decide
@@ -39,6 +42,7 @@ def answer_request(*, request: ManualRequest, answer: Answer, actor: Actor, now:
     with turn_of(request.execution_id) as turn:
         if turn is None:
             raise RequestGone("There is no such execution any more.")
+        transaction.on_commit(lambda: failpoints.reach("after_answer_commit"))  # before anybody is told
         checked = manual.check_values(request=request, answer=answer, convert=convert)
         # Locks are taken in the order execution, step run, request.
         run = StepRun.objects.select_for_update().get(pk=request.step_run_id)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from core import failpoints
 from executions import deadlines, statements
 from executions.engine.decisions import (
     Asked,
@@ -32,11 +33,19 @@ def carry_out(turn: Turn, workflow: Workflow, decisions: Sequence[Decision]) -> 
     statements.insert_scopes(turn.id, [d.scope for d in decisions if isinstance(d, ScopeOpened)])
     opened = [d for d in decisions if isinstance(d, Opened)]
     rows = [_new_step_run(turn, workflow.steps[d.step], d) for d in opened]
+    if any(_joins(workflow, d) for d in decisions):
+        failpoints.reach("before_join_insert")
     statements.insert_step_runs(turn.row, rows, now=turn.now)
     due: list[UUID] = []
     for decision in decisions:
         _carry_out_one(turn, workflow, decision, due)
     return due
+
+
+def _joins(workflow: Workflow, decision: Decision) -> bool:
+    if not isinstance(decision, Moved) or decision.to not in (StepStatus.COMPLETED, StepStatus.FAILED):
+        return False
+    return workflow.steps[decision.step].is_opener
 
 
 def _carry_out_one(turn: Turn, workflow: Workflow, decision: Decision, due: list[UUID]) -> None:

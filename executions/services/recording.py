@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from django.db import transaction
+
 from connectors.base import OutcomeKind
+from core import failpoints
 from executions import approving, phases, statements
 from executions.engine import decide, questions
 from executions.engine.apart import Damaged, whole
@@ -59,6 +62,7 @@ def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequenc
             _keep_late(turn, work, performed)
             return None
         close_review(turn, work.run, performed)
+        transaction.on_commit(_recorded)  # before the turn's own: nobody has been told yet
         decisions = _settle(turn, work, performed)
         statements.end_attempt(
             work.run.id,
@@ -76,6 +80,10 @@ def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequenc
         turn.wakes_dispatcher = turn.wakes_dispatcher or performed.frees_place
         due = carry_out(turn, work.workflow, decisions)
         return go_on(turn, due, worker=work.worker if carry_on and may_go_on else None, beside=beside)
+
+
+def _recorded() -> None:
+    failpoints.reach("after_record_commit")
 
 
 def go_on(turn: Turn, due: list[UUID], *, worker: str | None, beside: Sequence[UUID] = ()) -> Work | None:

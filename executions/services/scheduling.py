@@ -16,8 +16,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from core import failpoints
 from core.errors import DomainError
-from executions import failpoints
 from executions.admission import QueueFull
 from executions.services.triggering import fire_schedule
 from playbooks import services as playbooks

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Tenant
+from core import failpoints
 from core.actors import Actor
 from core.errors import Conflict, Invalid
 from core.models import uuid7
@@ -104,6 +105,7 @@ def start_execution(
         return found
     _open_start(execution.pk, variables)
     execution.refresh_from_db()
+    failpoints.reach("before_start_commit")
     return execution
 
 
@@ -197,6 +199,7 @@ def _open_start(execution_id: UUID, variables: dict[str, Any]) -> None:
     row = statements.lock_execution(execution_id)
     assert row is not None
     turn = Turn(row)
+    transaction.on_commit(lambda: failpoints.reach("after_start_commit"))  # before anybody is told
     workflow = workflow_by_id(row.version_id)
     statements.insert_scopes(row.id, [ScopeFact(path=ROOT, variables=variables)])
     decisions = decide.start(workflow, StoredFacts(row), rules_of(row))

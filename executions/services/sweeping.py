@@ -13,8 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
+from core import failpoints
 from executions import statements
 from executions.caps import MAY_START
 from executions.engine import decide
@@ -40,6 +42,8 @@ BATCH = 100
 LOST_ATTEMPTS = 3
 PUBLICATIONS = 10
 DEFAULT_CALL_SECONDS = 30.0
+#: how long one execution's lock is waited for: a process that was frozen inside its transaction keeps it
+PATIENCE = timedelta(seconds=1)
 
 LOST = """
 SELECT id, execution_id FROM executions_steprun
@@ -133,15 +137,30 @@ def sweep_urgent() -> int:
 
 def _pass(sql: str, args: tuple[Any, ...], act: Callable[[UUID, UUID], bool]) -> int:
     moved = 0
+    stuck: set[UUID] = set()
     for row, execution in _candidates(sql, args):
+        if execution in stuck:
+            continue
         try:
-            moved += 1 if act(row, execution) else 0
-        except Exception:
+            moved += 1 if _patiently(act, row, execution) else 0
+            failpoints.reach("mid_sweep_batch")
+        except Exception as error:
+            if isinstance(error, OperationalError) and isinstance(error.__cause__, LockNotAvailable):
+                log.warning("sweep.locked", extra={"row": str(row), "execution": str(execution)})
+                stuck.add(execution)
+                continue
             if not connection.is_usable():
                 raise
             # One row that cannot be moved must not keep the sweep from the others; it is logged each time.
             log.exception("sweep.failed", extra={"row": str(row), "execution": str(execution)})
     return moved
+
+
+def _patiently(act: Callable[[UUID, UUID], bool], row: UUID, execution: UUID) -> bool:
+    """Act, or raise where somebody keeps the execution locked: others do not wait, and the next pass tries again."""
+    with transaction.atomic():
+        statements.wait_for_locks_at_most(PATIENCE)
+        return act(row, execution)
 
 
 def _candidates(sql: str, args: tuple[Any, ...]) -> list[tuple[UUID, UUID]]:

@@ -12,9 +12,8 @@ from django.db import connection
 from accounts.models import Tenant
 from connectors.models import Connection
 from connectors.services import save_connection
-from core import strict_json
+from core import failpoints, strict_json
 from core.actors import SYSTEM, Actor
-from executions import failpoints
 from executions.importing import catalogue_of
 from executions.models import Event, Execution, Scope, StepRun
 from executions.services import cancel_execution, pause_execution, resume_execution, start_execution

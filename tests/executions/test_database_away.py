@@ -127,7 +127,7 @@ def test_nothing_is_claimed_and_the_task_ends_without_an_error(start: Start, awa
 def test_a_step_whose_intent_cannot_be_stored_is_not_called(
     start: Start, effects: Server, away: Any, settings: Any
 ) -> None:
-    from executions import failpoints
+    from core import failpoints
 
     settings.SALLYPORT_LEASE = timedelta(seconds=1)
     execution = start(one_step(post("p")))
@@ -149,7 +149,7 @@ def test_a_step_whose_intent_cannot_be_stored_is_not_called(
 def test_an_outcome_that_no_database_takes_is_held_for_a_lease_and_then_dropped(
     start: Start, effects: Server, away: Any, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from executions import failpoints
+    from core import failpoints
     from executions.services.sweeping import sweep_once
 
     settings.SALLYPORT_LEASE = timedelta(seconds=1)

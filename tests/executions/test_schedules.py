@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from accounts.models import Tenant
+from core import failpoints
 from core.clock import database_now
-from executions import failpoints
 from executions.models import Execution
 from executions.services import scheduling, triggering
 from executions.services.scheduling import fire_due

@@ -26,3 +26,14 @@ def start(tenant: Tenant, settings: Any) -> Start:
 
     settings.SALLYPORT_ALLOW_FAKE = True
     return partial(start_workflow, tenant)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of mutants: what each took away, and what turned red."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    rows = [row for report in reports for name, row in getattr(report, "user_properties", ()) if name == "mutant"]
+    if not rows:
+        return
+    terminalreporter.section("mutants")
+    for mutant, guard, scenario, red in sorted(set(rows)):
+        terminalreporter.write_line(f"{mutant}  {guard}  |  {scenario}  |  {red or 'GREEN'}")

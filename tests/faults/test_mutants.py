@@ -1,0 +1,57 @@
+"""Each guard is taken away once: its scenario is green with it and red without it.
+
+SALLYPORT_MUTANTS=all takes every mutant (`make mutants`); otherwise those that every change is held against.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.connectors.servers import ledger
+from tests.faults.mutants import ALWAYS, MUTANTS, PENDING, Mutant
+from tests.faults.scenarios import Broken, Ground, Scenario
+
+TAKEN = list(MUTANTS) if os.environ.get("SALLYPORT_MUTANTS") == "all" else list(ALWAYS)
+SCENARIOS = {MUTANTS[name].scenario.__name__: MUTANTS[name].scenario for name in TAKEN}
+
+
+@pytest.fixture
+def ground(transactional_db: None, settings: Any, tmp_path: Path) -> Iterator[Ground]:
+    settings.SALLYPORT_ALLOW_NETWORKS = ["127.0.0.0/8"]
+    settings.SALLYPORT_ALLOW_FAKE = True
+    with ledger() as server:
+        yield Ground(server, tmp_path)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_with_every_guard_the_scenario_is_green(scenario: Scenario, ground: Ground) -> None:
+    scenario(ground)
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_without_its_guard_the_scenario_is_red(
+    name: str, ground: Ground, record_property: Callable[[str, object], None]
+) -> None:
+    mutant: Mutant = MUTANTS[name]
+    invariant, what = _red(mutant, ground)
+
+    record_property("mutant", (name, mutant.guard, mutant.scenario.__name__.replace("_", " "), what))
+    assert invariant in mutant.breaks, f"{name} stays green: without {mutant.guard!r} nothing breaks but {what!r}"
+
+
+def _red(mutant: Mutant, ground: Ground) -> tuple[str, str]:
+    with mutant.put_in():
+        try:
+            mutant.scenario(ground)
+        except Broken as broken:
+            return broken.invariant, str(broken)
+    return "", "nothing"
+
+
+def test_every_mutant_is_there_or_named_as_pending() -> None:
+    assert sorted([*MUTANTS, *PENDING]) == [f"M{number:02}" for number in range(1, 30)]
