@@ -73,6 +73,7 @@ class EventRow:
     seq: int
     type: str
     step_run: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ SELECT step_run_id::text, number, worker, started_at, ended_at, outcome,
        ARRAY(SELECT (c->>'status')::int FROM jsonb_array_elements(calls) c WHERE c->>'status' IS NOT NULL)
   FROM executions_attempt ORDER BY step_run_id, number""",
     EventRow: """
-SELECT execution_id::text, seq, type, COALESCE(step_run_id::text, '') FROM executions_event
+SELECT execution_id::text, seq, type, COALESCE(step_run_id::text, ''), COALESCE((data->>'held')::bool, false)
+  FROM executions_event
  ORDER BY execution_id, seq""",
     ReviewRow: "SELECT step_run_id::text, status, resolution FROM executions_review",
 }

@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from tests.faults.nodes import Shape, Stack, set_django_up, stack_of, worker_prefix
+from tests.faults.proxy import Proxy
 
 if TYPE_CHECKING:
     from config.supervisor import Child
@@ -70,7 +71,7 @@ class Scenario:
     through_api: bool = False
     links: Callable[[Run], None] | None = None  # puts proxies between, before anything uses the addresses
     heal: Callable[[Run], None] | None = None
-    expect: Callable[[Run, Evidence, Verdict], Sequence[Violation]] | None = None
+    expect: Callable[[Run, Evidence, Verdict], Iterable[Violation]] | None = None
     check: Callable[[], None] | None = None  # raises CannotProve
     kinds: Sequence[str] = ()  # each must have happened
     least: int = 3  # faults, however small the load
@@ -89,6 +90,7 @@ class Run:
         self.violations: list[Violation] = []
         self.load: Load
         self.has_given_up = False
+        self.proxies: list[Proxy] = []
         self.down: list[Child] = []  # what a fault has ended and has not started again yet
         self._last_fault = self._last_progress = time.monotonic()
         self._ended = 0
@@ -195,12 +197,12 @@ def run_scenario(
         if scenario.links is not None:
             scenario.links(run)
         set_django_up(stack)
-        result = _carry_out(run, seed)
-        if not result["violations"]:
-            keep_logs = False
-        else:
-            keep_logs = True
-    if not keep_logs:
+        try:
+            result = _carry_out(run, seed)
+        finally:
+            for proxy in run.proxies:
+                proxy.close()
+    if not result["violations"]:
         for log in keep.glob("*.log"):
             log.unlink()
     result["started"], result["ended"] = began.isoformat(), datetime.now(UTC).isoformat()
@@ -343,7 +345,7 @@ def _result(
         "lease_s": run.lease,
         "other_violations": dict(figures),
         "violations": [str(violation) for violation in violations[:200]],
-        "notes": run.notes,
+        "notes": {name: note for name, note in run.notes.items() if not name.startswith("_")},
         "machine": machine(run.stack),
     }
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from uuid import UUID
 
@@ -26,9 +27,17 @@ from connectors.services import save_connection
 from core.actors import SYSTEM, Actor, ActorKind
 from core.errors import DomainError
 from executions.models import Execution
-from executions.services import answer_request, start_execution
+from executions.services import (
+    ExecutionEnded,
+    answer_request,
+    cancel_execution,
+    pause_execution,
+    resume_execution,
+    start_execution,
+)
 from manual.models import ManualRequest
 from manual.services import Answer
+from playbooks.cacao.types import Step
 from playbooks.models import PlaybookVersion
 from tests.faults.nodes import LOOPBACK, Stack
 from tests.faults.shapes import Mix, calling, chained, workflow_of
@@ -42,6 +51,11 @@ CALL_LIMIT = 10
 #: looked for in rows, events and logs afterwards: it stands in every connection's secret
 CANARY = "canary-4f1d9be2c07a"
 
+STEER: dict[str, Callable[..., Execution]] = {
+    "cancel": cancel_execution,
+    "pause": pause_execution,
+    "resume": resume_execution,
+}
 LIVE = "SELECT count(*) FROM executions_execution WHERE status IN ('pending', 'running') AND held_at IS NULL"
 ENDED = "SELECT count(*) FROM executions_execution WHERE ended_at IS NOT NULL AND parent_step_run_id IS NULL"
 
@@ -66,6 +80,8 @@ class Load:
         self._numbers: list[int] = []
         self._threads: list[threading.Thread] = []
         self.canary_version: PlaybookVersion | None = None
+        self._watched = 0
+        self._steerable: list[UUID] = []
 
     # --- before ---
 
@@ -76,7 +92,7 @@ class Load:
             tenant = create_tenant(slug=f"tenant-{number}", name=f"Tenant {number}", now=now, rate_tier="enterprise")
             self._tenants.append(tenant)
             self._connect(tenant)
-            if self._through_api:
+            if self.stack.shape.apis:
                 owner = create_user(
                     tenant=tenant, email=f"owner@tenant-{number}.example", password=None, role="admin", now=now
                 )
@@ -192,6 +208,52 @@ class Load:
             return int(str(json.loads(octets)["data"]["execution_id"]).removeprefix("pexec-"))
         finally:
             client.close()
+
+    def store(self, step: Step) -> PlaybookVersion:
+        """Make a playbook of one step, of the first tenant."""
+        return store_workflow(self._tenants[0], chained([[step]]))
+
+    def take_unwatched(self) -> tuple[str, str] | None:
+        """Return an execution that nobody follows yet, and a key of its tenant."""
+        if self._watched >= len(self.accepted):
+            return None
+        execution, version = self.accepted[self._watched], self._versions[self._watched % len(self._versions)]
+        self._watched += 1
+        return str(execution), self._keys[version.tenant_id]
+
+    def cancel_one(self) -> str:
+        """Cancel an execution that is under way; see ``steer_one``."""
+        return self.steer_one("cancel")
+
+    def steer_one(self, word: str) -> str:
+        """Cancel, pause or resume an execution at random: "done", "too late", or "" where nothing came of it."""
+        try:
+            if not self._steerable or self._random.random() < 0.1:
+                recent = (
+                    "SELECT id FROM executions_execution WHERE ended_at IS NULL OR ended_at > now() - interval '1 s'"
+                )
+                self._steerable = [row[0] for row in self.stack.look(f"{recent} ORDER BY random() LIMIT 50")]
+            if not self._steerable:
+                return ""
+            execution = Execution.objects.get(pk=self._steerable.pop())
+            STEER[word](execution=execution, actor=ROBOT, now=timezone.now())
+        except ExecutionEnded:
+            return "too late"
+        except (Error, psycopg.Error):
+            connection.close()
+            return ""
+        return "done"
+
+    def resume_all(self) -> bool:
+        """Lift every hold; return whether none is left."""
+        try:
+            for execution in Execution.objects.filter(held_at__isnull=False, ended_at=None):
+                with suppress(ExecutionEnded):
+                    resume_execution(execution=execution, actor=ROBOT, now=timezone.now())
+            return not Execution.objects.filter(held_at__isnull=False, ended_at=None).exists()
+        except Error:
+            connection.close()
+            return False
 
     def _answer_all(self) -> None:
         while not self._stop.wait(0.2):

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -33,12 +34,14 @@ from config.home import ROOT, socket_directory
 from config.supervisor import Child, Service, Supervisor
 
 LOOPBACK = "127.0.0.1"
+#: of the file system of PostgreSQL's files, where it has one of its own
+ROOM = "3g"
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a deployment is made of. ``ports``: links that lead elsewhere, such as {("postgres", "worker"): 4711}."""
+    """What a deployment is made of."""
 
     nodes: int = 3
     threads: int = 4
@@ -46,10 +49,9 @@ class Shape:
     apis: int = 0
     lease: float = 5.0
     environ: Mapping[str, str] = field(default_factory=dict)
-    #: before the command of a worker, by its number: a clock of its own, for instance
-    wrapped: Mapping[int, Sequence[str]] = field(default_factory=dict)
     celery_app: str = "config"
     sweep_module: str = ""  # in place of `manage.py sweep`
+    data_on_tmpfs: bool = False  # a file system of its own, whose room can be taken away; needs root
 
 
 class Stack:
@@ -60,7 +62,11 @@ class Stack:
         self.supervisor = Supervisor(directory, say)
         self.postgres_port, self.valkey_port, self.ledger_port = free_port(), free_port(), free_port()
         self.api_ports = [free_port() for _ in range(shape.apis)]
+        #: links that lead elsewhere, such as ("postgres", "worker") to a proxy
         self.ports: dict[tuple[str, str], int] = {}
+        #: what stands before the command of a worker, by its number
+        self.wrapped: dict[int, Sequence[str]] = {}
+        self._mounted: Path | None = None
         self.ledger_file = directory / "ledger.jsonl"
         self._looking = threading.Lock()
         self._connection: psycopg.Connection[Row] | None = None
@@ -107,9 +113,32 @@ class Stack:
     # --- parts ---
 
     def start_stores(self) -> None:
+        if self.shape.data_on_tmpfs and os.geteuid() == 0:
+            self._mount_data()
         stores = [self._postgres(), self._valkey(), self._ledger()]
         self.supervisor.start(*stores)
         self.supervisor.wait_ready(*stores)
+
+    def _mount_data(self) -> None:
+        data = self.directory / "postgres"
+        data.mkdir(mode=0o711)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM},mode=711", "tmpfs", str(data)], check=False)
+        if done.returncode == 0:
+            self._mounted = data
+
+    def resize_data(self, spare: int | None) -> None:
+        """Leave so many octets of room to PostgreSQL's files; None: as much as at first. Raises OSError."""
+        if self._mounted is None:
+            raise OSError("the data directory is no file system of its own (needs root and mount)")
+        size = ROOM
+        if spare is not None:
+            room = os.statvfs(self._mounted)
+            size = str((room.f_blocks - room.f_bfree) * room.f_frsize + spare)
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(self._mounted)], check=True)
+
+    def unmount(self) -> None:
+        if self._mounted is not None:
+            subprocess.run(["umount", "-l", str(self._mounted)], check=False)
 
     def start_parts(self) -> None:
         self.supervisor.start(
@@ -267,7 +296,7 @@ class Stack:
             for before, word in zip(("", *service.command), service.command, strict=False)
         ]
         words = [word.replace("worker-1-", f"worker-{number}-") for word in words]
-        return replace(service, name=f"worker-{number}", command=(*self.shape.wrapped.get(number, ()), *words))
+        return replace(service, name=f"worker-{number}", command=(*self.wrapped.get(number, ()), *words))
 
     def _sweep(self, number: int) -> Service:
         service = processes.sweep(environ=self.environ("sweep"))
@@ -296,6 +325,7 @@ def stack_of(shape: Shape, *, say: Callable[[str], None], keep: Path | None = No
             stack.signal(child, signal.SIGCONT)
         stack.supervisor.patience = 4.0  # what is left is no longer part of any measurement
         stack.supervisor.stop()
+        stack.unmount()
         if keep is not None:
             _keep(directory, keep)
         forget_data()
