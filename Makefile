@@ -1,6 +1,6 @@
 # Shortcuts for developers. Nothing here is needed to run Sallyport: see `python3 manage.py help`.
 .DEFAULT_GOAL := help
-.PHONY: help up test check mutants fmt bench fairness pins
+.PHONY: help up test check mutants fmt bench fairness faults pins
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ bench: ## Measure steps per second beside a raw Celery chain; ARGS go to the ben
 
 fairness: ## Measure how long a tenant with little work waits beside one with much
 	@python3 manage.py bench --only fairness $(ARGS)
+
+faults: ## Attack a deployment of its own and write docs/reliability.md (ONLY=F01,F05 RUNS=100 JSON=FILE FRESH=1)
+	@SALLYPORT_NO_BOOTSTRAP=1 ONLY="$(ONLY)" RUNS="$(RUNS)" JSON="$(JSON)" FRESH="$(FRESH)" LEASE="$(LEASE)" SEED="$(SEED)" \
+	$$(python3 config/bootstrap.py tests | tail -n 1) -m tests.faults.runner
 
 pins: ## Compile requirements.in and tests/requirements.in to hashed pins (needs uv)
 	@uv pip compile --quiet requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt
