@@ -20,8 +20,8 @@ from executions import dispatching, performing, preparing, statements, turn
 from executions.engine import decide
 from executions.models import StepRun
 from executions.services import claiming, recording, resolving, sweeping
-from tests.faults import scenarios
-from tests.faults.scenarios import Scenario
+from tests.faults import decisive
+from tests.faults.decisive import Scenario
 
 Patch = AbstractContextManager[Any]
 
@@ -72,9 +72,16 @@ def _key_per_attempt() -> list[Patch]:
     return [patch.object(performing, "calls_of", fresh)]
 
 
-def _no_fence_in_record() -> list[Patch]:
+def _any_fence_may_write() -> list[Patch]:
     return [
         patch.object(statements, "holds_fence", lambda *_: True),
+        patch.object(statements, "holds_fence_and_may_go_on", lambda *_: (True, True)),
+    ]
+
+
+def _no_fence_in_record() -> list[Patch]:
+    return [
+        *_any_fence_may_write(),
         _sql("OUTCOME", ("AND fence = %s AND status = 'running'", "AND (fence = %s OR status = 'running')")),
     ]
 
@@ -137,7 +144,9 @@ def _blind_repeat() -> list[Patch]:
         except OperationalError:
             connection.close()
         blind = _sql("OUTCOME", ("AND fence = %s AND status = 'running'", "AND fence = %s"))
-        with patch.object(statements, "holds_fence", lambda *_: True), blind:
+        with ExitStack() as stack:
+            for found in (*_any_fence_may_write(), blind):
+                stack.enter_context(found)
             return act(True)
 
     return [patch.object(recording, "until_committed", until_committed)]
@@ -207,7 +216,7 @@ def _no_guard_in_the_sweep() -> list[Patch]:
 
 def _republish_without_window() -> list[Patch]:
     """However many nudges wait, there is room, and what was published an age ago counts as missing."""
-    room = {dispatching.SLOTS: (1000,), dispatching.OUTSTANDING: (1000, 1000)}
+    room = {dispatching.SLOTS: (1000,), dispatching.OUTSTANDING: (1000, 0, 1000)}
     return [
         patch.object(dispatching, "_queue_length", lambda: 0),
         patch.object(dispatching, "_row", room.__getitem__),
@@ -216,8 +225,8 @@ def _republish_without_window() -> list[Patch]:
 
 def _backlog_first() -> list[Patch]:
     text = dispatching.PICK
-    assert "(s.lost_attempts > 0) DESC, " in text
-    return [patch.object(dispatching, "PICK", text.replace("(s.lost_attempts > 0) DESC, ", ""))]
+    assert " 0 AS lane" in text
+    return [patch.object(dispatching, "PICK", text.replace(" 0 AS lane", " 1 AS lane"))]
 
 
 def _commits_acknowledged_early() -> list[Patch]:
@@ -230,95 +239,95 @@ MUTANTS = {
     mutant.id: mutant
     for mutant in (
         Mutant(
-            "M01", "one key for all attempts of a step run", scenarios.a_worker_is_lost_after_a_keyed_call,
+            "M01", "one key for all attempts of a step run", decisive.a_worker_is_lost_after_a_keyed_call,
             ("I7",), _key_per_attempt,
         ),
         Mutant(
-            "M02", "the sweep", scenarios.a_worker_is_lost_after_a_keyed_call,
+            "M02", "the sweep", decisive.a_worker_is_lost_after_a_keyed_call,
             ("I1",), lambda: [patch.object(sweeping, "sweep_once", lambda: 0)],
         ),
         Mutant(
-            "M03", "the fence in Record", scenarios.a_frozen_worker_wakes_up_and_records,
+            "M03", "the fence in Record", decisive.a_frozen_worker_wakes_up_and_records,
             ("I5",), _no_fence_in_record,
         ),
         Mutant(
-            "M04", "the fence in a renewal", scenarios.a_frozen_worker_wakes_up_and_renews,
+            "M04", "the fence in a renewal", decisive.a_frozen_worker_wakes_up_and_renews,
             ("I6",), _renewal_of_anybody,
         ),
         Mutant(
-            "M05", "the intent before a call", scenarios.a_worker_is_lost_after_an_unsafe_call,
-            ("I8", "I9"), lambda: [patch.object(statements, "note_intent", lambda *_, **__: True)],
+            "M05", "the intent before a call", decisive.a_worker_is_lost_after_an_unsafe_call,
+            ("I8", "I9"), lambda: [patch.object(statements, "note_intent", lambda *_, **__: statements.Noted())],
         ),
         Mutant(
-            "M06", "S11: a lost unsafe call is no pending one", scenarios.a_worker_is_lost_after_an_unsafe_call,
+            "M06", "S11: a lost unsafe call is no pending one", decisive.a_worker_is_lost_after_an_unsafe_call,
             ("I8",), lambda: [patch.object(sweeping, "_counts_as_unsafe", lambda _: False)],
         ),
         Mutant(
-            "M07", "the database's clock", scenarios.a_workers_clock_is_wrong, ("I20",), _clock_of_the_worker,
+            "M07", "the database's clock", decisive.a_workers_clock_is_wrong, ("I20",), _clock_of_the_worker,
         ),
         Mutant(
-            "M08", "a claim locks its execution", scenarios.a_pause_meets_a_claim, ("I17",), _unlocked_claim,
+            "M08", "a claim locks its execution", decisive.a_pause_meets_a_claim, ("I17",), _unlocked_claim,
         ),
         Mutant(
-            "M09", "the stop in the intent", scenarios.a_stop_meets_an_intent,
+            "M09", "the stop in the intent", decisive.a_stop_meets_an_intent,
             ("I18",), lambda: [_sql("INTENT", (" AND stop_as = ''", ""))],
         ),
         Mutant(
-            "M10", "a join reads the rows", scenarios.a_branchs_end_is_rolled_back_once, ("I12",), _join_by_counter,
+            "M10", "a join reads the rows", decisive.a_branchs_end_is_rolled_back_once, ("I12",), _join_by_counter,
         ),
         Mutant(
-            "M11", "a visit's number is stored", scenarios.a_visits_end_is_rolled_back_once,
+            "M11", "a visit's number is stored", decisive.a_visits_end_is_rolled_back_once,
             ("I13",), _visit_from_memory,
         ),
         Mutant(
-            "M12", "a commit in doubt is not repeated blindly", scenarios.the_answer_to_a_commit_is_lost,
+            "M12", "a commit in doubt is not repeated blindly", decisive.the_answer_to_a_commit_is_lost,
             ("I10",), _blind_repeat,
         ),
         Mutant(
-            "M13", "a commit in doubt is not taken for done", scenarios.the_answer_to_a_commit_is_lost,
+            "M13", "a commit in doubt is not taken for done", decisive.the_answer_to_a_commit_is_lost,
             ("I10",), _assumed_done,
         ),
         Mutant(
-            "M14", "the window of the dispatcher", scenarios.a_backlog_waits_for_few_workers,
+            "M14", "the window of the dispatcher", decisive.a_backlog_waits_for_few_workers,
             ("I21",), _republish_without_window,
         ),
         Mutant(
-            "M15", "lost work goes first", scenarios.a_lost_step_stands_behind_a_backlog, ("I21",), _backlog_first,
+            "M15", "lost work goes first", decisive.a_lost_step_stands_behind_a_backlog, ("I21",), _backlog_first,
         ),
         Mutant(
-            "M17", "the start key is unique", scenarios.equal_starts_come_at_once,
+            "M17", "the start key is unique", decisive.equal_starts_come_at_once,
             ("I16",), lambda: [_without_start_key_constraint()],
         ),
         Mutant(
-            "M18", "an answer is one guarded UPDATE", scenarios.two_people_answer_what_both_have_seen_open,
+            "M18", "an answer is one guarded UPDATE", decisive.two_people_answer_what_both_have_seen_open,
             ("I14",), _read_then_write,
         ),
         Mutant(
-            "M20", "lost attempts are counted", scenarios.a_step_kills_whoever_claims_it,
+            "M20", "lost attempts are counted", decisive.a_step_kills_whoever_claims_it,
             ("I24",), lambda: [patch.object(sweeping, "LOST_ATTEMPTS", 10**6)],
         ),
         Mutant(
-            "M21", "events are announced after the commit", scenarios.a_stream_looks_as_soon_as_it_is_told,
+            "M21", "events are announced after the commit", decisive.a_stream_looks_as_soon_as_it_is_told,
             ("I23",), _announced_before_commit,
         ),
         Mutant(
-            "M24", "what is uncertain is put to a person", scenarios.a_worker_is_lost_after_an_unsafe_call,
+            "M24", "what is uncertain is put to a person", decisive.a_worker_is_lost_after_an_unsafe_call,
             ("I9",), _failed_without_a_review,
         ),
         Mutant(
-            "M25", "the quarantine before a person's retry", scenarios.a_person_orders_a_retry_at_once,
+            "M25", "the quarantine before a person's retry", decisive.a_person_orders_a_retry_at_once,
             ("I6",), lambda: [patch.object(resolving, "_check_again", lambda *_, **__: None)],
         ),
         Mutant(
-            "M26", "the pause when a worker carries on", scenarios.a_worker_carries_on_after_a_pause,
+            "M26", "the pause when a worker carries on", decisive.a_worker_carries_on_after_a_pause,
             ("I17",), lambda: [patch.object(turn.Turn, "may_claim", property(lambda found: found.is_live))],
         ),
         Mutant(
-            "M27", "the sweep looks again under the lock", scenarios.a_sweep_acts_on_what_it_saw_before,
+            "M27", "the sweep looks again under the lock", decisive.a_sweep_acts_on_what_it_saw_before,
             ("I4",), _no_guard_in_the_sweep,
         ),
         Mutant(
-            "M28", "a commit is on disk before it is acknowledged", scenarios.the_servers_power_fails,
+            "M28", "a commit is on disk before it is acknowledged", decisive.the_servers_power_fails,
             ("I1",), _commits_acknowledged_early,
         ),
     )

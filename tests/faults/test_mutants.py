@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.connectors.servers import ledger
+from tests.faults.decisive import Broken, Ground, Scenario
 from tests.faults.mutants import ALWAYS, MUTANTS, PENDING, Mutant
-from tests.faults.scenarios import Broken, Ground, Scenario
 
 TAKEN = list(MUTANTS) if os.environ.get("SALLYPORT_MUTANTS") == "all" else list(ALWAYS)
 SCENARIOS = {MUTANTS[name].scenario.__name__: MUTANTS[name].scenario for name in TAKEN}

@@ -87,8 +87,8 @@ def nudge(run: Run) -> None:
             ids: list[UUID] = [row[0] for row in run.stack.look(REAL)]
             again = [each for each in ids for _ in range(run.random.randint(1, 5))]
             run.random.shuffle(again)
-            queue.publish(again)
-            queue.publish([uuid4() for _ in range(10)])
+            queue.publish([queue.Nudge((each,)) for each in again])
+            queue.publish([queue.Nudge((uuid4(), uuid4())) for _ in range(10)])
             for _ in range(len(again) + 10):
                 run.fault("nudge", recovers="")
             _send_strange(run, current_app)
