@@ -21,8 +21,8 @@ def answering_after(seconds: float) -> Iterator[str]:
                 await asyncio.sleep(seconds)  # what is measured: a far side that takes so long
                 writer.write(ANSWER)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+            pass  # the client, or the server, ends
         finally:
             writer.close()
 

@@ -46,8 +46,8 @@ def measure(*, due: int, bursts: int, say: Callable[[str], None]) -> dict[str, o
         _burst(small, one)  # warms caches and connections
         idle = _waits(small, one, bursts)
         say(f"idle: {len(idle)} waits measured")
-        _load(middle, due // 10)
         _load(large, due)
+        _load(middle, due // 10)
         _until(lambda: _queued(large) >= due * 0.9)
         before = _queued(large)
         say(f"load: {before} step runs of one tenant are due, {_queued(middle)} of another")

@@ -28,7 +28,11 @@ NUDGES_A_SLOT = 4
 #: no nudge names more, however wide the fan-out
 LONGEST_NUDGE = 50
 
-# One by one: OFFSET 0 keeps the planner from reading all executions there ever were, in the order of their ids.
+# A backlog can be younger than the statistics. Without these three the planner takes it for small and reads all of it,
+# several times: no sort where an index has the order, candidates found once, and OFFSET 0, which has each execution and
+# each step run looked up by its own key.
+NO_SORT = "SET LOCAL enable_sort = off"
+
 OF_CLAIMABLE = f"""CROSS JOIN LATERAL (
             SELECT FROM executions_execution e WHERE e.id = s.execution_id AND {PUBLISHABLE} OFFSET 0) e
 """
@@ -62,7 +66,7 @@ shares AS MATERIALIZED (
       FROM served v JOIN accounts_tenant t ON t.id = v.tenant_id GROUP BY v.tenant_id
 ),
 playbooks AS MATERIALIZED (SELECT playbook_id, sum(had) AS had FROM served GROUP BY playbook_id),
-candidates AS (
+candidates AS MATERIALIZED (
     SELECT t.id AS tenant_id, c.* FROM tenants t CROSS JOIN LATERAL (
         SELECT s.id, s.execution_id, s.position, 0 AS lane, 0::float8 AS turn
           FROM executions_steprun s {OF_CLAIMABLE}
@@ -81,9 +85,10 @@ candidates AS (
     SELECT f.tenant_id, c.* FROM fresh f LEFT JOIN playbooks p USING (playbook_id) CROSS JOIN LATERAL (
         SELECT first.id, e.id, 1, 2, COALESCE(p.had, 0) + row_number() OVER (ORDER BY e.id)
           FROM executions_execution e CROSS JOIN LATERAL (
-            SELECT s.id FROM executions_steprun s
-             WHERE s.execution_id = e.id AND s.position = 1 AND {QUEUED} AND s.published_at IS NULL
-               AND s.started_at IS NULL AND s.due_at <= (SELECT now FROM clock) AND {PUBLISHABLE} OFFSET 0) first
+            SELECT s.id
+              FROM (SELECT * FROM executions_steprun a WHERE a.execution_id = e.id AND a.position = 1 OFFSET 0) s
+             WHERE {QUEUED} AND s.published_at IS NULL AND s.started_at IS NULL
+               AND s.due_at <= (SELECT now FROM clock) AND {PUBLISHABLE} OFFSET 0) first
          WHERE e.tenant_id = f.tenant_id AND e.playbook_id = f.playbook_id AND e.status = 'pending'
          ORDER BY e.id LIMIT %(room)s) c
 ),
@@ -209,6 +214,8 @@ def _pick(room: int, ahead: int, *, slots: int) -> list[Nudge]:
     limit = max(room, 0) + max(ahead, 0)
     if limit == 0:
         return []
+    with connection.cursor() as cursor:
+        cursor.execute(NO_SORT)
     picked = _fitting([Picked(*row) for row in _all(PICK, {"room": limit})], room=room, ahead=ahead)
     if not picked:
         return []
