@@ -25,6 +25,8 @@ from django.utils import timezone
 from accounts.models import Tenant
 from config.canary import redis
 from connectors.base import Outcome, OutcomeKind
+from connectors.models import Connection
+from connectors.services import save_connection
 from core import failpoints
 from core.actors import SYSTEM
 from executions import dispatching, events, leases, nodes, performing, queue, statements, tasks
@@ -55,6 +57,8 @@ from tests.executions.acting import (
     run_of,
     state,
 )
+from tests.executions.approvers import person, policy, vote
+from tests.executions.gating import switch_on
 from tests.executions.test_answering import ask
 from tests.factories import NOON
 from tests.faults.failpoints import Failpoint, Reached
@@ -480,3 +484,41 @@ def the_servers_power_fails(ground: Ground) -> None:
 
 
 Scenario = Callable[[Ground], None]
+
+
+def the_target_changes_after_the_vote(ground: Ground) -> None:
+    execution = ground.posting(keyed=True)
+    policy(ground.tenant)
+    tasks.run_from(run_of(execution, "p").pk)
+    vote(asked(execution, "p"), person(ground.tenant, f"ada-{ground.tenant.slug}"))
+    connection_row = Connection.objects.get(tenant=ground.tenant, name="ledger")
+    save_connection(
+        tenant=ground.tenant, kind="http", name="ledger", url=f"{connection_row.url}/elsewhere", now=timezone.now()
+    )
+    change(run_of(execution, "p").pk, "due_at = LEAST(due_at, clock_timestamp())")
+    tasks.run_from(run_of(execution, "p").pk)
+    called = len(ground.server.requests)
+    holds(called == 0, "I15", f"{called} calls of what nobody has approved")
+
+
+def a_small_tenant_stands_beside_a_backlog(ground: Ground) -> None:
+    """The one slot is given anew each time; the backlog was due long before."""
+    published: list[queue.Nudge] = []
+    for _ in range(30):
+        ground.start(ONE)
+    small = start_workflow(make_tenant(), ONE)
+    nodes.beat("work@one", role="work", slots=1)
+    with patch.object(queue, "publish", published.extend):
+        dispatching.dispatch_due()
+    named = {step_run for nudge in published for step_run in nudge.step_runs}
+    holds(run_of(small, "start").pk in named, "I22", "a tenant with one step waits for the backlog of another")
+
+
+def a_switch_is_set_between_two_calls(ground: Ground) -> None:
+    first, second = ground.posting(keyed=True), ground.start(one_step(post("p", "/effect/keyed")))
+    advance(second, "start")
+    tasks.run_from(run_of(first, "p").pk)
+    switch_on(ground.tenant, "connector", "http")
+    tasks.run_from(run_of(second, "p").pk)
+    late = ground.effects(second)
+    holds(late == 0, "SEC-66", f"{late} effects after the switch")

@@ -16,10 +16,11 @@ from unittest.mock import patch
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from executions import dispatching, performing, preparing, statements, turn
+from executions import approving, dispatching, performing, preparing, statements, turn
 from executions.engine import decide
 from executions.models import StepRun
 from executions.services import claiming, recording, resolving, sweeping
+from executions.switches import SWITCHED_PLAN
 from tests.faults import decisive
 from tests.faults.decisive import Scenario
 
@@ -47,10 +48,7 @@ class Mutant:
 #: guards that are not there yet, or that another suite holds; each becomes a mutant with its guard
 PENDING = {
     "M16": "state in a message's countdown instead of a row: no code sends one, and F11 empties the broker",
-    "M19": "the digest of an approval is not compared: comes with approvals by votes",
-    "M22": "fair order replaced by due time: comes with fair dispatch",
     "M23": "no scrubber: tests/security and the canary run hold it",
-    "M29": "the kill switch is read from a cache: comes with the kill switch",
 }
 
 
@@ -229,6 +227,26 @@ def _backlog_first() -> list[Patch]:
     return [patch.object(dispatching, "PICK", text.replace(" 0 AS lane", " 1 AS lane"))]
 
 
+def _any_approval_will_do() -> list[Patch]:
+    compared = approving.to_approve
+
+    def blind(work: Any, plan: Any) -> Any:
+        return None if work.run.note.get(approving.NOTE) else compared(work, plan)
+
+    return [patch.object(approving, "to_approve", blind)]
+
+
+def _by_due_time() -> list[Patch]:
+    text = dispatching.PICK
+    assert "ORDER BY r.lane > 0, r.share, " in text
+    return [patch.object(dispatching, "PICK", text.replace("ORDER BY r.lane > 0, r.share, ", "ORDER BY r.lane > 0, "))]
+
+
+def _switch_from_a_cache() -> list[Patch]:
+    """What the intent would ask was read before the switch was set."""
+    return [_sql("INTENT", (f"AND NOT {SWITCHED_PLAN}", ""))]
+
+
 def _commits_acknowledged_early() -> list[Patch]:
     from tests.faults import power_cut
 
@@ -303,12 +321,20 @@ MUTANTS = {
             ("I14",), _read_then_write,
         ),
         Mutant(
+            "M19", "the digest of an approval", decisive.the_target_changes_after_the_vote,
+            ("I15",), _any_approval_will_do,
+        ),
+        Mutant(
             "M20", "lost attempts are counted", decisive.a_step_kills_whoever_claims_it,
             ("I24",), lambda: [patch.object(sweeping, "LOST_ATTEMPTS", 10**6)],
         ),
         Mutant(
             "M21", "events are announced after the commit", decisive.a_stream_looks_as_soon_as_it_is_told,
             ("I23",), _announced_before_commit,
+        ),
+        Mutant(
+            "M22", "tenants by what they had, not by due time", decisive.a_small_tenant_stands_beside_a_backlog,
+            ("I22",), _by_due_time,
         ),
         Mutant(
             "M24", "what is uncertain is put to a person", decisive.a_worker_is_lost_after_an_unsafe_call,
@@ -329,6 +355,10 @@ MUTANTS = {
         Mutant(
             "M28", "a commit is on disk before it is acknowledged", decisive.the_servers_power_fails,
             ("I1",), _commits_acknowledged_early,
+        ),
+        Mutant(
+            "M29", "the kill switch inside the intent", decisive.a_switch_is_set_between_two_calls,
+            ("SEC-66",), _switch_from_a_cache,
         ),
     )
 }  # fmt: skip
