@@ -28,10 +28,13 @@ NUDGES_A_SLOT = 4
 #: no nudge names more, however wide the fan-out
 LONGEST_NUDGE = 50
 
-# A backlog can be younger than the statistics. Without these three the planner takes it for small and reads all of it,
-# several times: no sort where an index has the order, candidates found once, and OFFSET 0, which has each execution and
-# each step run looked up by its own key.
-NO_SORT = "SET LOCAL enable_sort = off"
+# Planned once for all sizes: a backlog can be younger than the statistics, and planning anew costs more than picking. So
+# the plan may not rest on sizes: no sort and no whole table where an index has the order, candidates found once, and
+# OFFSET 0, which has each execution and each step run looked up by its own key.
+BY_INDEX = """
+SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
+       set_config('plan_cache_mode', 'force_generic_plan', true)
+"""
 
 OF_CLAIMABLE = f"""CROSS JOIN LATERAL (
             SELECT FROM executions_execution e WHERE e.id = s.execution_id AND {PUBLISHABLE} OFFSET 0) e
@@ -215,7 +218,7 @@ def _pick(room: int, ahead: int, *, slots: int) -> list[Nudge]:
     if limit == 0:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(NO_SORT)
+        cursor.execute(BY_INDEX)
     picked = _fitting([Picked(*row) for row in _all(PICK, {"room": limit})], room=room, ahead=ahead)
     if not picked:
         return []

@@ -40,7 +40,7 @@ class Announcer:
         self._is_scheduled = False
         self._is_away = False
 
-    def add(self, execution_id: UUID | None, tenant_id: UUID | None, *, wake: bool) -> None:
+    def add(self, execution_id: UUID | None, tenant_id: UUID | None, *, wake: bool, at_once: bool = True) -> None:
         with self._lock:
             if execution_id is not None and tenant_id is not None:
                 self._executions[execution_id] = tenant_id
@@ -49,7 +49,7 @@ class Announcer:
                 return
             self._is_scheduled = True
             loop = self._running_loop()
-        delay = 0.0 if wake else GATHERING
+        delay = 0.0 if wake and at_once else GATHERING
         loop.call_soon_threadsafe(lambda: loop.call_later(delay, lambda: asyncio.ensure_future(self._flush())))
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -93,5 +93,6 @@ def announce(execution_id: UUID, tenant_id: UUID, *, wake: bool = False) -> None
     _announcer.add(execution_id, tenant_id, wake=wake)
 
 
-def wake_dispatcher() -> None:
-    _announcer.add(None, None, wake=True)
+def wake_dispatcher(*, at_once: bool = True) -> None:
+    """Let the dispatcher look; ``at_once`` False where nothing is due that was not before, but the window has room."""
+    _announcer.add(None, None, wake=True, at_once=at_once)

@@ -58,7 +58,7 @@ def run_step(*, step_run_ids: Sequence[str]) -> None:
     """Run steps to their outcomes. Safe to deliver twice: only one worker can claim a step run."""
     with chunks.opened([UUID(text) for text in step_run_ids]) as chunk:
         run_chunk(chunk)
-    events.wake_dispatcher()  # the window has room again
+    events.wake_dispatcher(at_once=False)  # the window has room again
 
 
 def run_from(step_run_id: UUID) -> None:
