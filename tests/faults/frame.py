@@ -59,6 +59,7 @@ class Scenario:
     """``minimum``: faults for the whole load, below which nothing is proven. ``inject`` goes on until ``run.is_over``.
 
     ``ends``: kinds of faults after which a worker may end by itself, for its process manager to start again.
+    ``ending``: a worker's end is itself the fault, of this kind.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Scenario:
     kinds: Sequence[str] = ()  # each must have happened
     least: int = 3  # faults, however small the load
     ends: frozenset[str] = frozenset()
+    ending: str = ""
 
 
 class Run:
@@ -153,6 +155,10 @@ class Run:
             for child in self.stack.children(role):
                 if child.is_running or child in self.down:
                     continue
+                if self.scenario.ending and role == "workers":
+                    self.fault(self.scenario.ending, child)
+                    self.stack.start_again(child)
+                    continue
                 kind = self.faults[-1].kind if self.faults else "no fault"
                 code = child.process.returncode if child.process else None
                 ends = self.notes.setdefault("ended_by_themselves", {})
@@ -214,7 +220,7 @@ def _carry_out(run: Run, seed: int) -> dict[str, Any]:
     from tests.faults.evidence import collect
     from tests.faults.load import CALL_LIMIT, CANARY, Load, wait_for
     from tests.faults.shapes import Mix
-    from tests.faults.verdict import judge
+    from tests.faults.verdict import Violation, judge
 
     scenario, stack = run.scenario, run.stack
     mix = scenario.mix() if scenario.mix else Mix()
@@ -243,6 +249,7 @@ def _carry_out(run: Run, seed: int) -> dict[str, Any]:
     found = collect(stack, load.accepted_ids(), canary=CANARY)
     verdict = judge(found, run.faults, call_limit=CALL_LIMIT)
     violations = [*verdict.violations, *run.violations]
+    violations += [Violation("load", "-", "suite", told) for told in load.broken]
     if scenario.expect is not None:
         violations += scenario.expect(run, found, verdict)
     return _result(run, verdict, violations, seed=seed, drained=drained, rate=steps_under_fire / max(under_fire, 1))

@@ -69,6 +69,7 @@ class Load:
         self.accepted: list[UUID] = []
         self.statuses: Counter[int] = Counter()  # what the API answered; 0 for a connection that broke
         self.answered = 0
+        self.broken: list[str] = []  # why a thread of the load ended
         self.faults_suffice: Callable[[], bool] = lambda: True
         self._random = Random(seed)
         self._stop = threading.Event()
@@ -151,6 +152,9 @@ class Load:
     def _kept(self, work: Callable[[], None]) -> None:
         try:
             work()
+        except Exception as error:
+            logging.getLogger(__name__).exception("the load broke off")
+            self.broken.append(f"{work.__name__}: {type(error).__name__}: {error}")
         finally:
             connection.close()
 
@@ -199,10 +203,12 @@ class Load:
         client = http.client.HTTPConnection(LOOPBACK, port, timeout=20)
         headers = {"Authorization": f"Bearer {self._keys[version.tenant_id]}", "Idempotency-Key": f"load-{number}"}
         try:
-            client.request("POST", f"/api/playbooks/{version.playbook.slug}/run", headers=headers)
+            client.request("POST", f"/api/playbooks/pb-{version.playbook.slug}/run", headers=headers)
             answer = client.getresponse()
             octets = answer.read()
             self.statuses[answer.status] += 1
+            if 300 <= answer.status < 500 and answer.status != 429:
+                raise AssertionError(f"a start was answered with {answer.status}: {octets[:300]!r}")
             if answer.status >= 300:
                 return None
             return int(str(json.loads(octets)["data"]["execution_id"]).removeprefix("pexec-"))

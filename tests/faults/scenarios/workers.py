@@ -123,17 +123,8 @@ def eat(run: Run) -> None:
             if how != "eat-exit":
                 run.fault(how, recovers="")
             turn, next_at = turn + 1, time.monotonic() + EAT_EVERY
-        _note_ended(run)
         time.sleep(0.2)
     run.notes["eaters"] = eaters
-
-
-def _note_ended(run: Run) -> None:
-    for node in run.stack.children("workers"):
-        if not node.is_running:
-            run.down.append(node)
-            run.fault("eat-exit", node)
-            run.stack.start_again(node)
 
 
 def digest_eaters(run: Run) -> None:
@@ -144,7 +135,7 @@ def digest_eaters(run: Run) -> None:
     over = "SELECT count(*) FROM executions_execution WHERE id::text = ANY(%s) AND ended_at IS NOT NULL"
 
     def are_over() -> bool:
-        _note_ended(run)
+        run.mend()
         return int(run.stack.look(over, (ids,))[0][0]) == len(ids)
 
     wait_for(are_over, 120)
@@ -225,6 +216,7 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario(
         "F02", "a call that kills or eats its worker", "the process ends, has no memory, or a call never returns",
         30, eat, shape=Shape(celery_app="tests.faults.eater_app"), heal=digest_eaters, expect=eaters_end, kinds=EATERS,
+        ending="eat-exit",
     ),
     Scenario(
         "F03", "rolling restart", "SIGTERM to one node every 10 s, every second time SIGQUIT",
