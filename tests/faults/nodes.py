@@ -66,6 +66,11 @@ class Stack:
         self.ports: dict[tuple[str, str], int] = {}
         #: what stands before the command of a worker, by its number
         self.wrapped: dict[int, Sequence[str]] = {}
+        #: workers whose links are not those of all, by their number; homes that are not everybody's, by role
+        self.roles: dict[int, str] = {}
+        self.homes: dict[str, Path] = {}
+        #: what is undone when everything has ended
+        self.closing: list[Callable[[], object]] = []
         self._mounted: Path | None = None
         self.ledger_file = directory / "ledger.jsonl"
         self._looking = threading.Lock()
@@ -87,7 +92,7 @@ class Stack:
 
     def environ(self, role: str) -> dict[str, str]:
         return {
-            "SALLYPORT_HOME": str(self.directory),
+            "SALLYPORT_HOME": str(self.homes.get(role, self.directory)),
             "SALLYPORT_DEVELOPMENT": "1",
             "SALLYPORT_NO_BOOTSTRAP": "1",
             "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -252,6 +257,18 @@ class Stack:
         tails = "\n".join(f"{c.service.name}: {self.log(c.service.name)[-1500:]}" for c in self.supervisor.children)
         raise AssertionError(f"after {seconds:.0f} s it is not so that {what}.\n{tails}")
 
+    def wait_briefly(self, is_so: Callable[[], bool], seconds: float) -> bool:
+        """Wait for something that need not happen; return whether it did."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                if is_so():
+                    return True
+            except psycopg.Error:
+                pass
+            time.sleep(0.05)
+        return False
+
     def _apis_answer(self) -> bool:
         return all(processes.status_of(port, "/health/live") == 200 for port in self.api_ports)
 
@@ -290,7 +307,9 @@ class Stack:
         )  # fmt: skip
 
     def _worker(self, number: int) -> Service:
-        [service] = processes.workers(count=1, threads=self.shape.threads, environ=self.environ("worker"))
+        [service] = processes.workers(
+            count=1, threads=self.shape.threads, environ=self.environ(self.roles.get(number, "worker"))
+        )
         words = [
             self.shape.celery_app if before == "-A" else word
             for before, word in zip(("", *service.command), service.command, strict=False)
@@ -326,6 +345,8 @@ def stack_of(shape: Shape, *, say: Callable[[str], None], keep: Path | None = No
         stack.supervisor.patience = 4.0  # what is left is no longer part of any measurement
         stack.supervisor.stop()
         stack.unmount()
+        for undo in stack.closing:
+            undo()
         if keep is not None:
             _keep(directory, keep)
         forget_data()

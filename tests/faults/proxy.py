@@ -20,8 +20,8 @@ _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
 class Proxy:
     """Forwards connections on ``port`` to ``target``, and does to them what it is told."""
 
-    def __init__(self, target: int) -> None:
-        self.target = target
+    def __init__(self, target: int, *, host: str = "127.0.0.1") -> None:
+        self.target, self.host = target, host
         self.latency = 0.0  # seconds, each way, for each piece
         self.reset_chance = 0.0  # for each piece
         self.is_refusing = False
@@ -72,10 +72,11 @@ class Proxy:
         asyncio.set_event_loop(self._loop)
         for event in self._is_open.values():
             event.set()
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, self.host, 0))
         self.port = int(server.sockets[0].getsockname()[1])
         self._started.set()
         self._loop.run_forever()
+        self._loop.set_exception_handler(lambda *_: None)  # what is cancelled here is no news
         server.close()
         self._cut_all()
         for task in asyncio.all_tasks(self._loop):

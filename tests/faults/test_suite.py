@@ -18,7 +18,7 @@ RUNS, LEASE = 20, 2.0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["F01", "F05", "F11"])
+@pytest.mark.parametrize("name", ["F01", "F05", "F11", "F26"])
 def test_a_small_load_survives(name: str, tmp_path: Path) -> None:
     result = carry_out(name, runs=RUNS, seed=1, lease=LEASE, keep=tmp_path)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tests.faults.frame import Scenario
-from tests.faults.scenarios import broker, database, dispatch, network, workers
+from tests.faults.scenarios import broker, database, dispatch, machines, network, workers
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.id: scenario for module in (workers, database, broker, network, dispatch) for scenario in module.SCENARIOS
+    scenario.id: scenario
+    for module in (workers, database, broker, network, dispatch, machines)
+    for scenario in module.SCENARIOS
 }
 #: id -> (title, why it proves nothing yet)
 NOT_BUILT: dict[str, tuple[str, str]] = {
