@@ -146,7 +146,7 @@ def _pass(sql: str, args: tuple[Any, ...], act: Callable[[UUID, UUID], bool]) ->
 
 
 def _patiently(act: Callable[[UUID, UUID], bool], row: UUID, execution: UUID) -> bool:
-    """Act, or raise where somebody keeps the execution locked: the others do not wait, and the next pass tries again."""
+    """Act, or raise where somebody keeps the execution locked; the others do not wait, the next pass tries again."""
     with transaction.atomic():
         statements.wait_for_locks_at_most(PATIENCE)
         return act(row, execution)
