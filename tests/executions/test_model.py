@@ -26,13 +26,13 @@ from core.errors import DomainError
 from executions import statements
 from executions.models import Execution, Review, Scope, StepRun
 from executions.performed import Performed
-from executions.services import cancel_execution, pause_execution, resolve_review, resume_execution
+from executions.services import cancel_execution, pause_execution, resolve_review, resume_execution, sweeping
 from executions.services.claiming import Work, claim_step
 from executions.services.handing_back import hand_back
 from executions.services.recording import record_outcome
-from executions.services.sweeping import sweep_once
 from manual.models import ManualRequest
 from manual.services import VERDICT
+from playbooks.cacao.types import OPENERS
 from tests.engine.random_workflows import make_workflow
 from tests.executions.acting import DONE, answer, change, lose
 from tests.executions.histories import check_history
@@ -52,6 +52,16 @@ OUTCOMES: dict[str, Callable[[], Outcome]] = {
     "no answer": lambda: unknown("no answer came"),
     "expired": lambda: Outcome(OutcomeKind.EXPIRED, code="timed_out", message="too late", sent=True),
 }
+SIZE = 10
+
+
+def kinds_of(seed: int) -> set[str]:
+    return {step.type.value for step in make_workflow(Random(seed), size=SIZE).steps.values()}
+
+
+#: seeds of playbooks with loops and branches in them; small ones are over before anything can happen to them
+RICH = [seed for seed in range(600) if {"while-condition", "parallel"} <= kinds_of(seed)]
+playbook = st.sampled_from(RICH)
 index = st.integers(min_value=0, max_value=10_000)
 
 
@@ -80,17 +90,17 @@ class Histories(RuleBasedStateMachine):
 
     # -- what is done
 
-    @initialize(seed=index)
+    @initialize(seed=playbook)
     def begin(self, seed: int) -> None:
         self._start(seed)
 
-    @rule(seed=index)
+    @rule(seed=playbook)
     def start(self, seed: int) -> None:
         if len(self.executions) < 2:
             self._start(seed)
 
     def _start(self, seed: int) -> None:
-        workflow = make_workflow(Random(seed), size=6)
+        workflow = make_workflow(Random(seed), size=SIZE)
         self.executions.append(start_workflow(self.tenant, workflow, loop_limit=3))
 
     @rule(number=index)
@@ -102,10 +112,40 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def nudge_by_rights(self) -> None:
+        self._nudge_by_rights()
+
+    def _nudge_by_rights(self) -> None:
         run = self._runs("pending", "retrying").first()
         if run is not None:
             change(run.pk, "due_at = clock_timestamp()")
             self._hold(claim_step(step_run_id=run.pk, worker=f"w{len(self.held)}"))
+
+    @rule(
+        steps=st.integers(min_value=0, max_value=6),
+        effect_class=st.sampled_from((None, "keyed", "probe", "unsafe", "unsafe")),
+        outcome=st.sampled_from(("done", "done", "done", *OUTCOMES)),
+        fate=st.sampled_from(("records", "records", "records", "carries on", "vanishes")),
+    )
+    def work(self, steps: int, effect_class: str | None, outcome: str, fate: str) -> None:
+        """A worker takes some steps from their claims to their ends; the last one may be its own."""
+        for _ in range(steps):
+            self._work(effect_class, "done", "records")
+        self._work(effect_class, outcome, fate)
+
+    def _work(self, effect_class: str | None, outcome: str, fate: str) -> None:
+        held = len(self.held)
+        self._nudge_by_rights()
+        if len(self.held) == held:
+            return
+        work = self.held[-1]
+        if effect_class is not None:
+            self._intend(work, effect_class)
+        if fate == "vanishes":
+            lose(work)
+            sweeping.sweep_once()
+        else:
+            self._let_go(work)
+            self._record(work, outcome, carry_on=fate == "carries on")
 
     @rule()
     def nudge_that_is_forged(self) -> None:
@@ -114,7 +154,11 @@ class Histories(RuleBasedStateMachine):
     @rule(number=index, effect_class=st.sampled_from(("keyed", "idempotent", "probe", "unsafe")))
     def intend(self, number: int, effect_class: str) -> None:
         work = self._one_of(self.held, number)
-        if work is None or work.run.kind != "act":
+        if work is not None:
+            self._intend(work, effect_class)
+
+    def _intend(self, work: Work, effect_class: str) -> None:
+        if work.run.kind != "act":
             return
         may = statements.note_intent(
             work.run, effect_class=effect_class, valid_for=None, call_limit=SECOND, lease=30 * SECOND
@@ -151,11 +195,11 @@ class Histories(RuleBasedStateMachine):
         work = self._one_of(self.held, number)
         if work is not None:
             lose(work)
-            sweep_once()
+            sweeping.sweep_once()
 
     @rule()
     def sweep(self) -> None:
-        sweep_once()
+        sweeping.sweep_once()
 
     @rule(number=index)
     def pass_a_deadline(self, number: int) -> None:
@@ -163,7 +207,7 @@ class Histories(RuleBasedStateMachine):
         if run is not None and run.deadline_at is not None:
             change(run.pk, "deadline_at = clock_timestamp()")
             ManualRequest.objects.filter(step_run=run, status="open").update(deadline_at=statements.database_now())
-            sweep_once()
+            sweeping.sweep_once()
 
     @rule(number=index, act=st.sampled_from((pause_execution, resume_execution, resume_execution, cancel_execution)))
     def steer(self, number: int, act: Callable[..., Execution]) -> None:
@@ -222,7 +266,7 @@ class Histories(RuleBasedStateMachine):
         self._check_rows()
         for execution in self.executions:
             execution.refresh_from_db()
-            assert execution.is_final or self._waits(execution), f"{execution} is lost: {execution.status}"
+            assert execution.is_final or self._waits(execution), f"{execution} is lost: {self._shown(execution)}"
 
     def _check_rows(self) -> None:
         for execution in self.executions:
@@ -249,7 +293,7 @@ class Histories(RuleBasedStateMachine):
         for run in self._runs("running"):
             change(run.pk, "lease_until = clock_timestamp()")
         for _ in range(DRAIN):
-            moved = sweep_once()
+            moved = sweeping.sweep_once()
             for run in self._runs("pending", "retrying"):
                 change(run.pk, "due_at = clock_timestamp()")
                 work = claim_step(step_run_id=run.pk, worker="drain")
@@ -267,9 +311,13 @@ class Histories(RuleBasedStateMachine):
             or Review.objects.filter(step_run=run, status="open").exists()
             for run in live
         ]
-        is_listed = [name or run.kind == "opener" or (run.kind == "control" and run.status == "waiting")
-                     for name, run in zip(named, live, strict=True)]  # fmt: skip
+        # An opener whose question was answered waits for its branches.
+        is_listed = [name or run.step_type in OPENERS for name, run in zip(named, live, strict=True)]
         return any(named) and all(is_listed)
+
+    def _shown(self, execution: Execution) -> str:
+        live = StepRun.objects.filter(execution=execution, status__in=LIVE)
+        return f"{execution.status} with {list(live.values_list('step_id', 'kind', 'status', 'reason', 'scope_path'))}"
 
     # -- helpers
 
@@ -316,7 +364,7 @@ def test_no_history_breaks_what_must_always_hold(settings: Any) -> None:
 
 
 PROFILE = settings(
-    max_examples=40,
+    max_examples=50,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

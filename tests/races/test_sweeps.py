@@ -6,11 +6,13 @@ import threading
 from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from executions import nodes, queue
 from executions.dispatching import dispatch_due
 from executions.models import Execution, StepRun
 from executions.services.sweeping import sweep_once
+from executions.turn import turn_of
 from playbooks.cacao.types import Step, StepType
 from tests.engine.test_decide import act, end, flow
 from tests.executions.acting import advance, attempts, change, claim, events, lose, run_of
@@ -45,6 +47,30 @@ def test_four_sweeps_at_once_move_each_thing_once(start: Start) -> None:
             assert events(asked).count("step.timed_out") == 1
             for execution in (lost, waiting, asked):
                 check_history(execution)
+
+
+def test_a_process_that_is_frozen_inside_a_turn_keeps_the_sweep_from_no_other_execution(start: Start) -> None:
+    stuck, lost = start(ONE), start(ONE)
+    for execution in (stuck, lost):
+        lose(claim(execution, "start"))
+    is_locked, may_end = threading.Event(), threading.Event()
+
+    def freeze() -> None:
+        with turn_of(stuck.pk):
+            is_locked.set()
+            may_end.wait(30)
+        connection.close()
+
+    frozen = threading.Thread(target=freeze)
+    frozen.start()
+    is_locked.wait(10)
+    try:
+        assert sweep_once() == 1
+        assert (run_of(stuck, "start").status, run_of(lost, "start").status) == ("running", "pending")
+    finally:
+        may_end.set()
+        frozen.join()
+    assert sweep_once() == 1
 
 
 def test_dispatchers_at_once_publish_each_step_run_once(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
