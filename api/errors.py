@@ -12,12 +12,13 @@ from enum import StrEnum
 from typing import Any
 
 from django.core import exceptions as django_errors
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404
 from django.http.request import UnreadablePostError
 from rest_framework import exceptions as drf_errors
 
 from core.errors import Conflict, DomainError, FieldError, Forbidden, Invalid, LimitReached, NotFound, Unavailable
+from core.outages import is_outage
 from core.strict_json import JsonInvalid
 
 
@@ -201,7 +202,7 @@ def _of_django(error: BaseException) -> Problem | None:
             return problem(Kind.TOO_LARGE)
         case django_errors.SuspiciousOperation() | django_errors.BadRequest() | UnreadablePostError():
             return problem(Kind.MALFORMED)
-        case OperationalError() | InterfaceError():
+        case _ if is_outage(error):
             return problem(Kind.UNAVAILABLE, retry_after=5)
         case DataError():
             # PostgreSQL refuses a value that every check before it let through: the input is at fault.

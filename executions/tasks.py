@@ -14,8 +14,9 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
+from core.outages import DATABASE_ERRORS, is_outage
 from executions import events, failpoints, nodes
 from executions.leases import Holding, keeper
 from executions.performed import Abandoned, Performed, broken
@@ -27,7 +28,6 @@ from executions.services.recording import record_outcome
 log = logging.getLogger(__name__)
 
 STEPS_A_SLICE = 50
-LOST_CONNECTION = (OperationalError, InterfaceError)
 
 _is_draining = threading.Event()
 
@@ -75,16 +75,15 @@ def run_from(step_run_id: UUID) -> None:
 
 def _claim(step_run_id: UUID) -> Work | None:
     """Claim; where this thread's connection had broken, once more on a new one. The row stays due in any case."""
-    try:
-        return claim_step(step_run_id=step_run_id, worker=worker_name())
-    except LOST_CONNECTION:
-        connection.close()
-    try:
-        return claim_step(step_run_id=step_run_id, worker=worker_name())
-    except LOST_CONNECTION:
-        connection.close()
-        log.warning("claim.database_away", extra={"step_run": str(step_run_id)})
-        return None
+    for _ in range(2):
+        try:
+            return claim_step(step_run_id=step_run_id, worker=worker_name())
+        except DATABASE_ERRORS as error:
+            if not is_outage(error):
+                raise
+            connection.close()
+    log.warning("claim.database_away", extra={"step_run": str(step_run_id)})
+    return None
 
 
 def _run(work: Work, *, carry_on: bool) -> Work | None:
@@ -106,11 +105,11 @@ def _performed(work: Work, holding: Holding) -> Performed:
     """Perform; what breaks before anything is sent is a failed try, or no try at all where the database was away."""
     try:
         return perform(work, holding)
-    except LOST_CONNECTION as error:
-        connection.close()
-        raise Abandoned("the database was away") from error
     except Abandoned:
         raise
     except Exception as error:
+        if is_outage(error):
+            connection.close()
+            raise Abandoned("the database was away") from error
         log.exception("step.broken", extra={"step_run": str(work.run.id)})
         return broken(error)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
+from core.outages import DATABASE_ERRORS, is_outage
 from executions.services.claiming import Work
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,9 @@ def until_committed(work: Work, act: Callable[[bool], T]) -> T:
     while True:
         try:
             return act(is_again)
-        except (OperationalError, InterfaceError):
+        except DATABASE_ERRORS as error:
+            if not is_outage(error):
+                raise
             connection.close()
             if time.monotonic() + pause > deadline:
                 raise
