@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+from django.db import InternalError, connection
 from django.test import Client
 
 from api.errors import problem_of
@@ -110,3 +111,17 @@ def test_a_path_answers_with_and_without_a_slash_and_never_redirects(client: Cli
     assert client.post("/sample/", b'{"name":"x"}', content_type="application/json").status_code == 201
     assert client.get("/sample//").status_code == 404
     assert client.get("/Sample").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_database_is_an_outage_and_another_internal_error_a_bug() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        with pytest.raises(InternalError) as refused:
+            cursor.execute("CREATE TABLE refused (id int)")
+    connection.close()
+
+    found = problem_of(refused.value)
+    assert found is not None
+    assert (found.status, found.retry_after) == (503, 5)
+    assert problem_of(InternalError("something else")) is None

@@ -215,3 +215,41 @@ def test_a_sweeper_goes_on_after_whatever_goes_wrong(tenant: object, monkeypatch
     running.join(10)
 
     assert not running.is_alive()
+
+
+def test_an_outcome_that_meets_a_read_only_database_is_recorded_once_it_takes_writes_again(
+    transactional_db: None, start: Start
+) -> None:
+    execution = start(ONE)
+    advance(execution, "start")
+    work = claim(execution, "a")
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")  # of this session; the next one may write
+
+    record(work)
+
+    assert state(execution)[0] == "completed"
+    check_history(execution)
+
+
+def test_a_step_that_meets_a_read_only_database_is_given_back_and_no_try_is_counted(
+    transactional_db: None, start: Start, effects: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = start(one_step(post("p")))
+    advance(execution, "start")
+    noting = statements.note_intent
+
+    def note_read_only(*args: Any, **more: Any) -> Any:
+        monkeypatch.setattr(statements, "note_intent", noting)
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = on")
+        return noting(*args, **more)
+
+    monkeypatch.setattr(statements, "note_intent", note_read_only)
+    run_from(run_of(execution, "p").pk)
+
+    run = run_of(execution, "p")
+    assert (run.status, run.tries, attempts(execution, "p")) == ("pending", 0, ["abandoned"])
+    assert effects.requests == []
+    run_from(run.pk)
+    assert state(execution)[0] == "completed"

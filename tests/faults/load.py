@@ -134,7 +134,9 @@ class Load:
     # --- while ---
 
     def start(self) -> None:
-        for work, name in ((self._submit_all, "submitter"), (self._answer_all, "robot")):
+        works = [(self._submit_all, "submitter"), (self._answer_all, "robot")]
+        works += [(self._call_all, "caller")] if self._through_api else []
+        for work, name in works:
             thread = threading.Thread(target=self._kept, args=(work,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -197,11 +199,25 @@ class Load:
         )  # fmt: skip
         return execution.pk
 
-    def _post(self, version: PlaybookVersion, number: int) -> int | None:
+    def _call_all(self) -> None:
+        """Start a small playbook twice a second, however much is under way: a caller for every moment of a fault."""
+        assert self.canary_version is not None
+        number = 0
+        while not self._stop.wait(0.5) and not self.is_submitted.is_set():
+            try:
+                found = self._post(self.canary_version, number, key="call")
+            except (OSError, http.client.HTTPException):
+                self.statuses[0] += 1
+                continue
+            if found is not None:
+                self._numbers.append(found)
+                number += 1
+
+    def _post(self, version: PlaybookVersion, number: int, *, key: str = "load") -> int | None:
         """Start one execution through an API server; return its number, or None if it is to be asked again."""
         port = self.stack.port_for_api(number)
         client = http.client.HTTPConnection(LOOPBACK, port, timeout=20)
-        headers = {"Authorization": f"Bearer {self._keys[version.tenant_id]}", "Idempotency-Key": f"load-{number}"}
+        headers = {"Authorization": f"Bearer {self._keys[version.tenant_id]}", "Idempotency-Key": f"{key}-{number}"}
         try:
             client.request("POST", f"/api/playbooks/pb-{version.playbook.slug}/run", headers=headers)
             answer = client.getresponse()

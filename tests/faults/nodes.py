@@ -131,15 +131,23 @@ class Stack:
         if done.returncode == 0:
             self._mounted = data
 
-    def resize_data(self, spare: int | None) -> None:
-        """Leave so many octets of room to PostgreSQL's files; None: as much as at first. Raises OSError."""
+    def fill_data(self) -> None:
+        """Leave PostgreSQL's files no more room than they have. Raises OSError where they have no file system."""
         if self._mounted is None:
             raise OSError("the data directory is no file system of its own (needs root and mount)")
-        size = ROOM
-        if spare is not None:
+        for spare in (0, 1, 4, 16):  # MiB; they may grow between the look and the word
             room = os.statvfs(self._mounted)
-            size = str((room.f_blocks - room.f_bfree) * room.f_frsize + spare)
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(self._mounted)], check=True)
+            if self._resize(str((room.f_blocks - room.f_bfree) * room.f_frsize + spare * 2**20)):
+                return
+        raise OSError("the file system could not be made smaller")
+
+    def empty_data(self) -> None:
+        if self._mounted is not None:
+            self._resize(ROOM)
+
+    def _resize(self, size: str) -> bool:
+        words = ["mount", "-o", f"remount,size={size}", str(self._mounted)]
+        return subprocess.run(words, check=False, capture_output=True).returncode == 0
 
     def unmount(self) -> None:
         if self._mounted is not None:

@@ -18,15 +18,15 @@ _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
 
 
 class Proxy:
-    """Forwards connections on ``port`` to ``target``, and does to them what it is told."""
+    """Forwards connections on ``port`` to ``target``, a port or a Unix socket, and does to them what it is told."""
 
-    def __init__(self, target: int, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, target: int | str, *, host: str = "127.0.0.1") -> None:
         self.target, self.host = target, host
         self.latency = 0.0  # seconds, each way, for each piece
         self.reset_chance = 0.0  # for each piece
         self.is_refusing = False
         self._is_open = {"up": asyncio.Event(), "down": asyncio.Event()}
-        self._random = Random(target)
+        self._random = Random(str(target))
         self._pairs: set[Link] = set()
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -89,7 +89,7 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await self._far()
         except OSError:
             writer.transport.abort()
             return
@@ -105,6 +105,11 @@ class Proxy:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
         self._pairs.discard(pair)
+
+    async def _far(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self.target, str):
+            return await asyncio.open_unix_connection(self.target)
+        return await asyncio.open_connection("127.0.0.1", self.target)
 
     async def _carry(
         self, pair: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: str
@@ -165,7 +170,7 @@ class PostgresProxy(Proxy):
     the SQL seen in it; "" is left alone. A statement outside a transaction is a transaction of its own.
     """
 
-    def __init__(self, target: int, kind_of: Callable[[str, list[str]], str]) -> None:
+    def __init__(self, target: int | str, kind_of: Callable[[str, list[str]], str]) -> None:
         self.cuts = Cuts()
         self.kind_of = kind_of
         self.random = Random(7)

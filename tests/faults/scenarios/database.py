@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -143,12 +142,17 @@ def _read_only(run: Run) -> None:
 
 def _full(run: Run) -> None:
     """Take away the room of the data directory, which is a file system of its own; PostgreSQL may end over it."""
-    run.stack.resize_data(0)
-    time.sleep(run.lease)
-    run.stack.resize_data(None)
+    told = run.stack.log("postgres").count(NO_SPACE)
+    try:
+        run.stack.fill_data()
+        time.sleep(run.lease)
+    finally:
+        run.stack.empty_data()
     [server] = run.stack.children("postgres")
     if not server.is_running:
         run.stack.start_again(server)
+    if run.stack.log("postgres").count(NO_SPACE) == told:
+        raise OSError("PostgreSQL needed no room meanwhile")
 
 
 def _locked(run: Run) -> None:
@@ -172,6 +176,7 @@ def _no_connections(run: Run) -> None:
             session.close()
 
 
+NO_SPACE = "No space left on device"
 STRAINS: dict[str, Callable[[Run], None]] = {
     "read-only": _read_only,
     "full": _full,
@@ -189,7 +194,7 @@ def strain(run: Run) -> None:
         at = time.time()
         try:
             STRAINS[kind](run)
-        except (psycopg.Error, OSError, subprocess.CalledProcessError) as error:
+        except (psycopg.Error, OSError) as error:
             run.say(f"F09: {kind} did not come about: {error}")
             run.wait(1)
             continue

@@ -36,7 +36,7 @@ def part(run: Run) -> None:
     """One link at a time is silent, one way or both, or refuses, or comes and goes, for up to four leases."""
     turn = 0
     while not run.is_over:
-        link, manner = turn % len(LINKS), MANNERS[turn // len(LINKS) % len(MANNERS)]
+        link, manner = turn % len(LINKS), MANNERS[(turn + turn // len(LINKS)) % len(MANNERS)]
         turn += 1
         proxy, (server, role) = run.proxies[link], LINKS[link]
         seconds = run.random.uniform(1, 4) * run.lease
