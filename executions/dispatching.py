@@ -28,8 +28,8 @@ NUDGES_A_SLOT = 4
 #: no nudge names more, however wide the fan-out
 LONGEST_NUDGE = 50
 
-# Planned once for all sizes: a backlog can be younger than the statistics, and planning anew costs more than picking:
-# the plan may not rest on sizes. No sort and no whole table where an index has the order, candidates found once, and
+# Planned once for all sizes: a backlog can be younger than the statistics, and planning costs more than picking. So
+# the plan may not rest on sizes: no sort and no whole table where an index has the order, candidates found once, and
 # OFFSET 0, which has each execution and each step run looked up by its own key.
 BY_INDEX = """
 SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),

@@ -80,7 +80,7 @@ def fleet(*, workers: int = 2, lease: str = LEASE, **more: str) -> Iterator[Flee
             )
             watching.start()
             started = Fleet(supervisor)
-            _wait_for_nodes(workers, started)
+            wait_for_nodes(workers, started)
             yield started
         finally:
             supervisor.ask_to_stop()
@@ -88,7 +88,7 @@ def fleet(*, workers: int = 2, lease: str = LEASE, **more: str) -> Iterator[Flee
             watching.join(timeout=5)
 
 
-def _wait_for_nodes(workers: int, started: Fleet) -> None:
+def wait_for_nodes(workers: int, started: Fleet) -> None:
     pause = threading.Event()
     for _ in range(1200):
         if Node.objects.filter(role="work").count() >= workers and Node.objects.filter(role="sweep").exists():

@@ -14,7 +14,7 @@ from executions.models import Attempt, Execution, Review, StepRun
 from playbooks.cacao.types import Operation, Step, StepType, Workflow
 from tests.connectors.servers import Reply, Server, json_reply, ledger
 from tests.factories import ConnectionFactory
-from tests.faults.fleet import Fleet, fleet, wait_until_ended
+from tests.faults.fleet import Fleet, fleet, wait_for_nodes, wait_until_ended
 from tests.faults.test_kill import posting, wait_for
 from tests.flows.starting import Start
 
@@ -72,8 +72,9 @@ def test_workers_that_end_one_after_the_other_lose_nothing_and_leave_nothing_unc
 ) -> None:
     with fleet(workers=2, lease=LONG, SALLYPORT_DRAIN_GRACE="8") as processes:
         executions = [start(posting(8, path="/effect/unkeyed")) for _ in range(20)]
-        for rolled in (20, 60):
-            wait_for(effects, rolled)
+        for _ in range(2):
+            wait_for_nodes(2, processes)  # those that are ending have withdrawn
+            wait_for(effects, min(len(effects.requests) + 20, 150))
             assert end_workers(processes) == [0, 0]
         wait_until_ended(list(executions), within=120)
 
