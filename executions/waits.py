@@ -10,8 +10,11 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
+from executions.caps import FULL, MAY_START
 from executions.models import Execution, Review, StepRun
+from executions.switches import SWITCHED
 from manual.selectors import ClockTimestamp, list_of_step_runs
 
 #: the words of ``Wait.kind``, and what ``id`` and ``until`` are there
@@ -24,6 +27,7 @@ KINDS: Final[Mapping[str, str]] = {
     "timer": "the moment `until`",
     "retry": "the next attempt, due at `until`",
     "callback": "the far side to report, until the step's deadline",
+    "gate": "a kill switch to be lifted, or a place under a cap; `by` says which",
     "worker": "a worker that is free",
     "call": "the attempt that runs, whose lease is good until `until`",
     "nothing": "nothing: this must never happen, and the sweep raises the alarm `orphan`",
@@ -32,10 +36,12 @@ KINDS: Final[Mapping[str, str]] = {
 LISTED: Final = 20
 
 # Index step_run_order (execution, position). A waiting opener waits for its branches, which are listed themselves.
-LIVE = """
+LIVE = f"""
 SELECT id, execution_id, step_id, kind, status, due_at, deadline_at, created_at, lease_until, quarantine_until,
-       is_due, total
+       is_due, gate, total
   FROM (SELECT s.*, s.due_at <= clock_timestamp() AS is_due,
+               CASE WHEN s.status <> 'pending' THEN '' WHEN {SWITCHED} THEN 'switch' WHEN {FULL} THEN 'cap' ELSE ''
+                END AS gate,
                row_number() OVER (PARTITION BY s.execution_id ORDER BY s.position) AS place,
                count(*) OVER (PARTITION BY s.execution_id) AS total
           FROM executions_steprun s
@@ -43,7 +49,12 @@ SELECT id, execution_id, step_id, kind, status, due_at, deadline_at, created_at,
            AND NOT (s.kind = 'opener' AND s.status = 'waiting')) live
  WHERE place <= %s
  ORDER BY execution_id, place
-"""
+"""  # noqa: S608 (constants of this code)
+
+GATED = f"""
+SELECT s.id FROM executions_steprun s
+ WHERE s.status = 'pending' AND s.due_at <= clock_timestamp() AND NOT ({MAY_START})
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ class Wait:
     id: UUID | None = None
     since: datetime | None = None
     until: datetime | None = None
-    by: str = ""  # who holds, how it stops
+    by: str = ""  # who holds, how it stops, what gate
 
 
 @dataclass
@@ -98,6 +109,7 @@ def waiting_for(executions: QuerySet[Execution], kind: str) -> QuerySet[Executio
 
 def _of_kind(kind: str) -> Q:
     asked = Q(manual_requests__status="open")
+    gated = Q(pk__in=RawSQL(GATED, ()))  # noqa: S611 (a constant of this module)
     return {
         "request": Q(status="waiting") & asked,
         "review": Q(status="uncertain"),
@@ -105,7 +117,8 @@ def _of_kind(kind: str) -> Q:
         "timer": Q(status="waiting", kind="timer") | Q(status="pending", due_at__gt=ClockTimestamp()),
         "retry": Q(status="retrying"),
         "callback": Q(status="waiting", kind="act") & ~Q(manual_requests__status="open"),
-        "worker": Q(status="pending", due_at__lte=ClockTimestamp()),
+        "gate": gated,
+        "worker": Q(status="pending", due_at__lte=ClockTimestamp()) & ~gated,
         "call": Q(status="running"),
     }[kind]
 
@@ -150,7 +163,8 @@ def _of_execution(execution: Execution) -> Waits:
 
 def _of_step_run(row: Mapping[str, Any], named: _Named) -> Wait:
     kind, id_, until = _kind(row, named)
-    return Wait(kind, step=row["step_id"], step_run=row["id"], id=id_, since=row["created_at"], until=until)
+    by = row["gate"] if kind == "gate" else ""
+    return Wait(kind, step=row["step_id"], step_run=row["id"], id=id_, since=row["created_at"], until=until, by=by)
 
 
 def _kind(row: Mapping[str, Any], named: _Named) -> tuple[str, UUID | None, datetime | None]:
@@ -160,8 +174,10 @@ def _kind(row: Mapping[str, Any], named: _Named) -> tuple[str, UUID | None, date
             return "call", None, row["lease_until"]
         case "retrying":
             return "retry", None, row["due_at"]
+        case "pending" if not row["is_due"]:
+            return "timer", None, row["due_at"]
         case "pending":
-            return ("worker", None, None) if row["is_due"] else ("timer", None, row["due_at"])
+            return "gate" if row["gate"] else "worker", None, None
         case "uncertain":
             return "review", named.reviews.get(run), row["quarantine_until"]
     if run in named.requests:

@@ -17,7 +17,8 @@ from connectors.services import save_connection
 from executions import breakers
 from executions.gate_models import Switch
 from tests.api import NOON
-from tests.flows.starting import make_tenant
+from tests.engine.test_decide import act, end, flow
+from tests.flows.starting import make_tenant, start_workflow
 
 SWITCHES, CAPS, BREAKERS = "/api/native/switches", "/api/native/caps", "/api/native/breakers"
 Api = Callable[..., Any]
@@ -126,6 +127,22 @@ def test_only_who_may_stops_all_tenants_and_all_see_it(tenant: Tenant, api: Api)
     status, told = api("POST", f"{SWITCHES}/{made['id']}/lift", {"reason": "over"})
     assert (status, told["code"]) == (403, "may_not_switch")
     assert operator("POST", f"{SWITCHES}/{made['id']}/lift", {"reason": "over"})[0] == 200
+
+
+def test_what_a_switch_holds_back_says_so(tenant: Tenant, api: Api) -> None:
+    execution = start_workflow(tenant, flow(act("a", on_success="end"), end(), first="a"))
+    made = on(api, blocks_reads=True)
+    path = f"/api/native/executions/{execution.pk}"
+
+    [wait] = api("GET", path)[1]["waits_for"]
+    assert (wait["kind"], wait["by"]) == ("gate", "switch")
+    assert [found["id"] for found in api("GET", "/api/native/executions?waiting_for=gate")[1]["items"]] == [
+        str(execution.pk)
+    ]
+    assert api("GET", "/api/native/executions?waiting_for=worker")[1]["items"] == []
+    assert api("POST", f"{SWITCHES}/{made['id']}/lift", {"reason": "over"})[0] == 200
+    [wait] = api("GET", path)[1]["waits_for"]
+    assert wait["kind"] == "worker"
 
 
 def test_an_administrator_of_one_tenant_stops_no_other(tenant: Tenant) -> None:
