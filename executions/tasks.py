@@ -71,7 +71,7 @@ def run_from(step_run_id: UUID) -> None:
     steps = 1
     while work is not None:
         is_over = time.monotonic() - began > settings.SALLYPORT_SLICE.total_seconds() or steps >= STEPS_A_SLICE
-        work = _run(work, carry_on=not is_over and not _is_draining.is_set())
+        work = _run(work, carry_on=not is_over)
         steps += 1
 
 
@@ -99,7 +99,9 @@ def _run(work: Work, *, carry_on: bool) -> Work | None:
             hand_back(work)
             return None
         failpoints.reach("before_record_commit")
-        following = record_outcome(work=work, performed=performed, carry_on=carry_on)
+        # Asked now, not before the call: a process that drains claims nothing any more.
+        may_claim = carry_on and not _is_draining.is_set()
+        following = record_outcome(work=work, performed=performed, carry_on=may_claim)
     if following is not None:
         failpoints.reach("after_carry_on_claim")
     return following
