@@ -122,7 +122,8 @@ def in_the_tables(secrets: Sequence[str]) -> list[str]:
             shown, given = f'"{column}"::text', "f"
             if kind == "bytea":
                 shown, given = f'"{column}"', "convert_to(f, 'UTF8')"
-            asked = f'SELECT DISTINCT f FROM "{table}", unnest(%s::text[]) AS f WHERE position({given} in {shown}) > 0'
+            wide = f'unnest(%s::text[]) wanted(f), "{table}"'
+            asked = f"SELECT DISTINCT f FROM {wide} WHERE position({given} in {shown}) > 0"
             cursor.execute(asked, (wanted,))
             found += [f"{table}.{column}: {form}" for (form,) in cursor.fetchall()]
     return found

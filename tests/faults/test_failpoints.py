@@ -20,7 +20,7 @@ from config.home import ROOT
 from core import failpoints as places
 from core.actors import SYSTEM
 from executions import leases, tasks
-from executions.models import Execution, OutboxMessage, Review, StepRun, WebhookTarget
+from executions.models import Attempt, Execution, OutboxMessage, Review, StepRun, WebhookTarget
 from executions.services import cancel_execution, resolve_review
 from executions.services.claiming import claim_step
 from executions.services.sweeping import sweep_once
@@ -94,7 +94,10 @@ def slow_server(server: Server) -> Iterator[Server]:
     def handle(received: Received) -> Reply:
         asked.append(received)
         reply = server.answer(received)
-        return replace(reply, body=reply.body.ljust(60), manner="drip") if len(asked) <= 2 else reply
+        if len(asked) > 2:
+            return reply
+        headers = {**reply.headers, "Connection": "close"}  # as this server does after such an answer
+        return replace(reply, body=reply.body.ljust(60), headers=headers, manner="drip")
 
     with serving(handle, server.state) as found:
         yield found
@@ -437,5 +440,9 @@ def test_a_worker_is_lost_while_it_drains(nest: Nursery, slow_server: Server, fa
     was_hit(nest, *victims)
     nest.start("work")
     go_on(nest, pair, fault, *victims)
+
+    drained = {str(victim.pid) for victim in victims}
+    for attempt in Attempt.objects.filter(step_run__step_id="p2"):
+        assert attempt.worker.split(":")[1] not in drained, "a process that drains has claimed"
 
     pair.check(pair.left())
