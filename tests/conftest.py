@@ -78,3 +78,16 @@ def run_to_end(transactional_db: None) -> Callable[..., Execution]:
     from tests.flows.driving import drive
 
     return drive
+
+
+@pytest.fixture(autouse=True)
+def _no_renewals_from_outside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test in a transaction of its own: the keeper's connection would see none of its leases, and call them lost."""
+    if "db" not in request.fixturenames or "transactional_db" in request.fixturenames:
+        return
+    from executions import tasks
+    from executions.leases import LeaseKeeper
+
+    keeper = LeaseKeeper()
+    monkeypatch.setattr(keeper, "_keep", lambda: None)
+    monkeypatch.setattr(tasks, "keeper", keeper)

@@ -42,19 +42,6 @@ def _only_legal_moves(django_db_setup: None, django_db_blocker: Any) -> Iterator
         unwatch_moves()
 
 
-@pytest.fixture(autouse=True)
-def _no_renewals_from_outside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test in a transaction of its own: the keeper's connection would see none of its leases, and call them lost."""
-    if "transactional_db" in request.fixturenames:
-        return
-    from executions import tasks
-    from executions.leases import LeaseKeeper
-
-    keeper = LeaseKeeper()
-    monkeypatch.setattr(keeper, "_keep", lambda: None)
-    monkeypatch.setattr(tasks, "keeper", keeper)
-
-
 @pytest.fixture
 def effects(tenant: Tenant, settings: Any) -> Iterator[Server]:
     """A ledger on loopback, behind the keyed connection ``ledger``."""
