@@ -22,6 +22,7 @@ class CommitProxy:
     """Passes everything on, until the statement that it is armed for; then it cuts that connection, once."""
 
     def __init__(self, host: str, port: int) -> None:
+        """``host``: a name, or the directory of a Unix socket."""
         self._server = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -40,10 +41,18 @@ class CommitProxy:
         with suppress(OSError):  # closed
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
+                server = self._connected()
                 both = _Both(client, server)
                 threading.Thread(target=self._to_server, args=(both,), daemon=True).start()
                 threading.Thread(target=self._to_client, args=(both,), daemon=True).start()
+
+    def _connected(self) -> socket.socket:
+        host, port = self._server
+        if not host.startswith("/"):
+            return socket.create_connection(self._server)
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{host}/.s.PGSQL.{port}")
+        return server
 
     def _to_server(self, both: _Both) -> None:
         for octets in both.read(both.client):
