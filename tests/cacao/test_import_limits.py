@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import tracemalloc
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -68,19 +69,24 @@ def timed(document: Any) -> tuple[Any, float]:
     return result, time.process_time() - before
 
 
-def test_five_hundred_steps_take_well_under_a_second() -> None:
-    result, seconds = timed(chain(500))
+@cache
+def unit() -> float:
+    """CPU seconds of a plain document of 500 steps, here and now: what grows with the document alone stays near it."""
+    return min(timed(chain(500))[1] for _ in range(3))
+
+
+def test_five_hundred_plain_steps_are_strictly_right() -> None:
+    result, _ = timed(chain(500))
 
     assert result.accepted
     assert result.strict
-    assert seconds < 0.5
 
 
 def test_five_thousand_steps_in_one_cycle_are_refused_at_once() -> None:
     result, seconds = timed(chain(5_000, last=identifier("action", 1)))
 
     assert errors(result) == {"cycle-without-while"}
-    assert seconds < 3  # a second where nothing else runs
+    assert seconds < 60 * unit()  # ten units where it grows with the document; a square would be a hundred
 
 
 def test_five_thousand_and_one_steps_are_refused() -> None:
@@ -96,7 +102,7 @@ def test_a_target_full_of_names_that_thousands_of_steps_share_is_refused_at_once
     result, seconds = timed(document)
 
     assert errors(result) == {"document-too-large"}
-    assert seconds < 4
+    assert seconds < 60 * unit()
 
 
 @pytest.mark.parametrize("depth", [60, 2_000])
@@ -107,7 +113,7 @@ def test_openers_inside_each_other_need_no_recursion(depth: int, kind: str) -> N
     assert result.accepted, errors(result)
     assert relaxations(result) == set()
     assert stored.from_json(stored.to_json(result.workflow)) == result.workflow
-    assert seconds < 4
+    assert seconds < 60 * unit()
 
 
 def test_a_ladder_of_parallel_steps_is_joined_in_time() -> None:
@@ -123,7 +129,7 @@ def test_a_ladder_of_parallel_steps_is_joined_in_time() -> None:
 
     assert result.accepted
     assert all(step.join for step in result.workflow.steps.values() if step.type == "parallel")
-    assert seconds < 4
+    assert seconds < 60 * unit()
 
 
 def test_many_faults_are_told_up_to_a_limit() -> None:
