@@ -17,7 +17,7 @@ from tests.faults.scenarios import NOT_BUILT, SCENARIOS
 
 RUNS, LEASE = 20, 2.0
 #: half a minute each; `make faults` has them all
-SMALL = ("F01", "F26", *(("F05", "F11") if os.environ.get("SALLYPORT_FAULTS") == "all" else ()))
+SMALL = ("F01", *(("F05", "F11", "F26") if os.environ.get("SALLYPORT_FAULTS") == "all" else ()))
 
 
 @pytest.mark.slow
