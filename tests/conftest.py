@@ -7,8 +7,8 @@ import secrets
 import shutil
 import tempfile
 from base64 import b64encode
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
@@ -33,13 +33,22 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     os.environ.setdefault("SALLYPORT_DEVELOPMENT", "1")
-    # Processes of pytest-xdist share one Redis: each has its own keys and queues there.
-    os.environ["SALLYPORT_REDIS_PREFIX"] = f"sallyport-{os.environ.get('PYTEST_XDIST_WORKER', 'test')}:"
+    os.environ.setdefault("SALLYPORT_REDIS_PREFIX", "sallyport-test:")
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(48))
     os.environ.setdefault("SALLYPORT_MASTER_KEY", b64encode(secrets.token_bytes(32)).decode())
     if not config.option.collectonly and not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
         _start_servers(config)
     settings.DATABASES  # noqa: B018  (reads the settings: pytest-django sets Django up only once they are read)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
+    """Processes of pytest-xdist share one Redis: each has its own keys and queues there.
+
+    Each reads its settings before any hook of this file, so its environment has to say so from the start.
+    """
+    for spec in specs:
+        spec.env["SALLYPORT_REDIS_PREFIX"] = f"sallyport-{spec.id}:"
 
 
 def _start_servers(config: pytest.Config) -> None:

@@ -57,6 +57,12 @@ def pid_of(supervisor: Supervisor, name: str) -> int:
     return process.pid
 
 
+def recorded(supervisor: Supervisor) -> running.Running:
+    found = running.find(supervisor.home)
+    assert found is not None
+    return found
+
+
 def test_a_process_that_dies_is_started_again_and_the_person_is_told(
     supervisor: Supervisor, said: queue.SimpleQueue[str]
 ) -> None:
@@ -67,10 +73,9 @@ def test_a_process_that_dies_is_started_again_and_the_person_is_told(
 
     assert "worker ended with -9" in said.get(timeout=10)
     until(lambda: pid_of(supervisor, "worker") != first)
-    until(lambda: running.find(supervisor.home) is not None)
-    found = running.find(supervisor.home)
-    assert found is not None
-    assert found.pids()["worker"] == [pid_of(supervisor, "worker")]
+    # The process is there a moment before the record that names it.
+    until(lambda: recorded(supervisor).pids().get("worker") == [pid_of(supervisor, "worker")])
+    found = recorded(supervisor)
     assert [process["restarts"] for process in found.processes] == [1]
 
 
