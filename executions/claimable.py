@@ -11,6 +11,8 @@ from typing import Final
 from executions.caps import MAY_BE_PUBLISHED, MAY_START
 
 QUEUED: Final = "s.status IN ('pending', 'retrying')"
+#: the same of rows that are found by their keys (see ``statements``)
+QUEUED_BY_KEY: Final = "s.status || '' IN ('pending', 'retrying')"
 _GOES_ON: Final = "e.held_at IS NULL AND e.stop_as = ''"
 CLAIMABLE: Final = f"{_GOES_ON} AND {MAY_START}"
 #: the same before a step run is published anew: what is on its way has its place under a cap

@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 
 from core import failpoints
 from executions import caps, queue, statements
-from executions.claimable import CLAIMABLE, PUBLISHABLE, QUEUED, SERVED
+from executions.claimable import CLAIMABLE, PUBLISHABLE, QUEUED, QUEUED_BY_KEY, SERVED
 from executions.queue import Nudge
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ SELECT r.id, r.execution_id, r.lane = 0 OR EXISTS (
 # SKIP LOCKED: several dispatchers take different rows.
 TAKE = f"""
 SELECT s.id FROM executions_steprun s
- WHERE s.id = ANY(%s) AND {QUEUED} AND s.published_at IS NULL FOR UPDATE SKIP LOCKED
+ WHERE s.id = ANY(%s) AND {QUEUED_BY_KEY} AND s.published_at IS NULL FOR UPDATE SKIP LOCKED
 """  # noqa: S608
 
 # The due step runs of one execution, for nudges that name several. Index step_run_begun.

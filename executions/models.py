@@ -97,6 +97,12 @@ class Execution(UUIDModel):
                 name="execution_live_deadline",
             ),
             models.Index(
+                fields=("stop_requested_at",),
+                condition=models.Q(status__in=("pending", "running", "paused")) & ~models.Q(stop_as=""),
+                name="execution_stopping",
+            ),
+            models.Index(fields=("id",), condition=models.Q(status="paused"), name="execution_paused"),
+            models.Index(
                 fields=("created_at",), condition=models.Q(start_key__isnull=False), name="execution_start_keys"
             ),
             # What has not begun, a tenant's playbooks in turn; ids are in the order of their making.
@@ -254,6 +260,7 @@ class StepRun(models.Model):
             ),
             models.Index(fields=("lease_until",), condition=models.Q(status="running"), name="step_run_leases"),
             models.Index(fields=("due_at",), condition=models.Q(status="uncertain"), name="step_run_uncertain"),
+            models.Index(fields=("kind", "due_at"), condition=models.Q(status="waiting"), name="step_run_waiting"),
             models.Index(
                 fields=("deadline_at",),
                 condition=models.Q(status__in=("pending", "running", "retrying", "waiting")),

@@ -19,13 +19,14 @@ from executions import delivering, nodes
 from executions.dispatching import dispatch_due
 from executions.events import WAKE_GROUP
 from executions.services.scheduling import fire_due
-from executions.services.sweeping import sweep_once, sweep_urgent
+from executions.services.sweeping import look_for_orphans, sweep_once, sweep_urgent
 from executions.services.tidying import forget_start_keys
 
 log = logging.getLogger(__name__)
 
 PERIOD = 1.0
 TIDYING = 60.0
+ORPHANS = 60.0
 #: how long the end waits for what is being published or delivered
 ENDING = 5.0
 
@@ -52,7 +53,7 @@ class Sweeper:
         self._dispatch_woken = threading.Event()
         self._deliver_woken = threading.Event()
         self._schedule_woken = threading.Event()
-        self._next_tidying = 0.0
+        self._next_tidying = self._next_look = 0.0
         self.name = f"sweep@{socket.gethostname()}:{os.getpid()}"
 
     def end(self) -> None:
@@ -101,6 +102,9 @@ class Sweeper:
         nodes.beat(self.name, role="sweep", slots=0)
         if sweep_once():
             self._dispatch_woken.set()
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + ORPHANS
+            look_for_orphans()
 
     def _deliver(self) -> None:
         delivering.deliver_due()

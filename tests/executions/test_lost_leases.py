@@ -189,6 +189,6 @@ def test_no_execution_of_these_is_ever_an_orphan(
     advance(execution, "start", "p")
     Execution.objects.update(created_at="2020-01-01T00:00:00Z")
     with caplog.at_level(logging.ERROR):
-        sweep_once()
+        look_for_orphans()
 
     assert "alarm.orphan" not in caplog.text
