@@ -43,8 +43,9 @@ OF_CLAIMABLE = f"""CROSS JOIN LATERAL (
 # Lost work of anybody first. Then tenants by what they would have with this step run, divided by their weight. Within
 # a tenant: lost work, then executions that have begun, the oldest first, then fresh starts by playbook in turn.
 # Each branch reads no more rows than there is room for, through an index in the order in which they are wanted:
-# step_run_lost, step_run_begun, execution_fresh with step_run_order. ``tenants`` and ``fresh`` jump from one value of
-# an index to the next. Ids of executions are in the order of their making.
+# step_run_lost, step_run_begun, execution_fresh with step_run_order. Tenant and playbook are named by bounds and in the
+# order: by equality, an index of the key alone would have the order too, and reads what others have. ``tenants`` and
+# ``fresh`` jump from one value of an index to the next. Ids of executions are in the order of their making.
 PICK = f"""
 WITH RECURSIVE clock AS MATERIALIZED (SELECT clock_timestamp() AS now),
 tenants (id) AS (
@@ -73,27 +74,28 @@ candidates AS MATERIALIZED (
     SELECT t.id AS tenant_id, c.* FROM tenants t CROSS JOIN LATERAL (
         SELECT s.id, s.execution_id, s.position, 0 AS lane, 0::float8 AS turn
           FROM executions_steprun s {OF_CLAIMABLE}
-         WHERE s.tenant_id = t.id AND {QUEUED} AND s.published_at IS NULL AND s.lost_attempts > 0
+         WHERE s.tenant_id BETWEEN t.id AND t.id AND {QUEUED} AND s.published_at IS NULL AND s.lost_attempts > 0
            AND s.due_at <= (SELECT now FROM clock)
-         ORDER BY s.execution_id LIMIT %(room)s) c
+         ORDER BY s.tenant_id, s.execution_id LIMIT %(room)s) c
     UNION ALL
     SELECT t.id, c.* FROM tenants t CROSS JOIN LATERAL (
         SELECT s.id, s.execution_id, s.position, 1, 0
           FROM executions_steprun s {OF_CLAIMABLE}
-         WHERE s.tenant_id = t.id AND {QUEUED} AND s.published_at IS NULL
+         WHERE s.tenant_id BETWEEN t.id AND t.id AND {QUEUED} AND s.published_at IS NULL
            AND (s.position > 1 OR s.started_at IS NOT NULL) AND s.lost_attempts = 0
            AND s.due_at <= (SELECT now FROM clock)
-         ORDER BY s.execution_id, s.position LIMIT %(room)s) c
+         ORDER BY s.tenant_id, s.execution_id, s.position LIMIT %(room)s) c
     UNION ALL
     SELECT f.tenant_id, c.* FROM fresh f LEFT JOIN playbooks p USING (playbook_id) CROSS JOIN LATERAL (
-        SELECT first.id, e.id, 1, 2, COALESCE(p.had, 0) + row_number() OVER (ORDER BY e.id)
+        SELECT first.id, e.id, 1, 2, COALESCE(p.had, 0) + row_number() OVER (ORDER BY e.tenant_id, e.playbook_id, e.id)
           FROM executions_execution e CROSS JOIN LATERAL (
             SELECT s.id
               FROM (SELECT * FROM executions_steprun a WHERE a.execution_id = e.id AND a.position = 1 OFFSET 0) s
              WHERE {QUEUED} AND s.published_at IS NULL AND s.started_at IS NULL
                AND s.due_at <= (SELECT now FROM clock) AND {PUBLISHABLE} OFFSET 0) first
-         WHERE e.tenant_id = f.tenant_id AND e.playbook_id = f.playbook_id AND e.status = 'pending'
-         ORDER BY e.id LIMIT %(room)s) c
+         WHERE (e.tenant_id, e.playbook_id) >= (f.tenant_id, f.playbook_id) AND e.status = 'pending'
+           AND (e.tenant_id, e.playbook_id) <= (f.tenant_id, f.playbook_id)
+         ORDER BY e.tenant_id, e.playbook_id, e.id LIMIT %(room)s) c
 ),
 ranked AS (
     SELECT c.id, c.execution_id, c.position, c.lane, c.tenant_id,

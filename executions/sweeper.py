@@ -21,6 +21,7 @@ from executions.events import WAKE_GROUP
 from executions.services.scheduling import fire_due
 from executions.services.sweeping import look_for_orphans, sweep_once, sweep_urgent
 from executions.services.tidying import forget_start_keys
+from executions.statistics import count_anew
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Sweeper:
         nodes.beat(self.name, role="sweep", slots=0)
         if sweep_once():
             self._dispatch_woken.set()
+        count_anew()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + ORPHANS
             look_for_orphans()
