@@ -16,7 +16,6 @@ from typing import NoReturn
 from config.home import ROOT
 from config.processes import KEEP_BYTECODE
 
-
 MOST_PROCESSES = 4  # each has a database of its own, and many tests start servers besides
 
 

@@ -21,7 +21,7 @@ SELECT relname FROM pg_stat_user_tables
 
 
 def count_anew() -> list[str]:
-    """Analyse the tables that have changed much and return their names. PostgreSQL tells whoever plans with the old figures.
+    """Analyse the tables that have changed much and return their names; plans made with the old figures are dropped.
 
     Where this user may not analyse a table, PostgreSQL warns and goes on.
     """

@@ -12,8 +12,6 @@ from collections.abc import Callable
 
 from channels.layers import get_channel_layer
 from django.db import Error, close_old_connections, connection
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
 
 from executions import delivering, nodes
 from executions.dispatching import dispatch_due
@@ -30,15 +28,6 @@ TIDYING = 60.0
 ORPHANS = 60.0
 #: how long the end waits for what is being published or delivered
 ENDING = 5.0
-
-
-def _plan_anew(connection: BaseDatabaseWrapper, **_: object) -> None:
-    """Plan each statement by the size that the tables have now.
-
-    A plan that is kept from when they were small reads all of them, for as long as nobody analyses them.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SET plan_cache_mode = force_custom_plan")
 
 
 class Sweeper:
@@ -63,7 +52,6 @@ class Sweeper:
             woken.set()
 
     def run(self) -> None:
-        connection_created.connect(_plan_anew)
         threading.Thread(target=self._listen, name="wake", daemon=True).start()
         others = [
             threading.Thread(target=self._keep, args=args, name=name, daemon=True)

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from executions.models import Execution
-from executions.services.sweeping import sweep_once
+from executions.services.sweeping import look_for_orphans, sweep_once
 from tests.connectors.servers import Server
 from tests.engine.test_decide import act, end, flow
 from tests.executions.acting import (
