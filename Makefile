@@ -21,11 +21,11 @@ fmt: ## Format the code and mend what ruff can
 	@$$(python3 config/bootstrap.py tests | tail -n 1) -m ruff check --fix . ; \
 	$$(python3 config/bootstrap.py tests | tail -n 1) -m ruff format .
 
-bench: ## Measure steps per second beside a raw Celery chain; ARGS go to the benchmark
-	@python3 manage.py bench $(ARGS)
+bench: ## Measure durable steps beside bare Celery: ONLY=W1,W4 JSON=FILE; ARGS go to the benchmark
+	@ONLY="$(ONLY)" JSON="$(JSON)" python3 manage.py bench $(ARGS)
 
 fairness: ## Measure how long a tenant with little work waits beside one with much
-	@python3 manage.py bench --only fairness $(ARGS)
+	@python3 manage.py bench --only W4 $(ARGS)
 
 faults: ## Attack a deployment of its own and write docs/reliability.md (ONLY=F01,F05 RUNS=100 JSON=FILE FRESH=1)
 	@SALLYPORT_NO_BOOTSTRAP=1 ONLY="$(ONLY)" RUNS="$(RUNS)" JSON="$(JSON)" FRESH="$(FRESH)" LEASE="$(LEASE)" SEED="$(SEED)" \

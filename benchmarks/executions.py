@@ -1,10 +1,11 @@
-"""Durable executions of fake steps, timed from their start to the commit of their end."""
+"""Durable executions of steps that do nothing, from their submission to the commit of their end."""
 
 from __future__ import annotations
 
 import threading
 import time
-from uuid import uuid4
+from collections.abc import Sequence
+from uuid import UUID, uuid4
 
 from accounts.models import Tenant
 from accounts.services import create_tenant
@@ -16,35 +17,46 @@ from playbooks.cacao.types import Operation, Step, StepType, Workflow
 from playbooks.models import PlaybookVersion
 from playbooks.services import store_dialect
 
-LOOK_EVERY = 0.005
+LOOK_EVERY = 0.002  # seconds
+PATIENCE = 180  # seconds
 
 
-class Bench:
+class Durable:
     """A tenant and the playbooks that are timed."""
 
-    def __init__(self) -> None:
-        self.tenant = create_tenant(slug=f"bench-{uuid4().hex[:8]}", name="Benchmark", now=database_now())
+    name = "Sallyport"
 
-    def time_sequence(self, steps: int) -> float:
+    def __init__(self) -> None:
+        self._tenant = create_tenant(slug=f"bench-{uuid4().hex[:8]}", name="Benchmark", now=database_now())
+        self._sequences: dict[int, PlaybookVersion] = {}
+        self._parallels: dict[int, PlaybookVersion] = {}
+
+    def run_sequences(self, count: int, steps: int) -> None:
+        """Start executions as fast as possible and wait for all of them."""
+        version = self._sequences.get(steps) or self._sequences.setdefault(steps, self._sequence(steps))
+        _wait([self._start(version) for _ in range(count)])
+
+    def run_parallel(self, branches: int) -> None:
+        """Start an execution that fans out once, and wait for it."""
+        version = self._parallels.get(branches) or self._parallels.setdefault(branches, self._parallel(branches))
+        _wait([self._start(version)])
+
+    def _start(self, version: PlaybookVersion) -> UUID:
+        return start_execution(
+            tenant=self._tenant, version=version, inputs={}, options={}, actor=SYSTEM, now=database_now()
+        ).pk
+
+    def _sequence(self, steps: int) -> PlaybookVersion:
         names = [f"step-{number}" for number in range(steps)]
         pairs = zip(names, [*names[1:], "end"], strict=True)
-        return self._time([_fake(name, on_success=following) for name, following in pairs], first=names[0])
+        return store(self._tenant, [_fake(name, on_success=following) for name, following in pairs], first=names[0])
 
-    def time_parallel(self, branches: int) -> float:
+    def _parallel(self, branches: int) -> PlaybookVersion:
         firsts = tuple(f"branch-{number}" for number in range(branches))
         fork = Step(id="fork", type=StepType.PARALLEL, next_steps=firsts, on_completion="end")
         steps = [_fake(name, on_success=f"end-{name}") for name in firsts]
         ends = [Step(id=f"end-{name}", type=StepType.END) for name in firsts]
-        return self._time([fork, *steps, *ends], first="fork")
-
-    def _time(self, steps: list[Step], *, first: str) -> float:
-        version = store(self.tenant, steps, first=first)
-        began = time.perf_counter()
-        execution = start_execution(
-            tenant=self.tenant, version=version, inputs={}, options={}, actor=SYSTEM, now=database_now()
-        )
-        _wait(execution)
-        return time.perf_counter() - began
+        return store(self._tenant, [fork, *steps, *ends], first="fork")
 
 
 def store(tenant: Tenant, steps: list[Step], *, first: str) -> PlaybookVersion:
@@ -74,14 +86,14 @@ def _fake(name: str, *, on_success: str) -> Step:
     return Step(id=name, type=StepType.ACTION, operation=operation, on_success=on_success)
 
 
-def _wait(execution: Execution) -> None:
+def _wait(executions: Sequence[UUID]) -> None:
+    """Wait for the end of each in turn. Raises RuntimeError where one ended otherwise than completed."""
     pause = threading.Event()
-    until = time.monotonic() + 180
-    while time.monotonic() < until:
-        status = Execution.objects.values_list("status", flat=True).get(pk=execution.pk)
-        if status == "completed":
-            return
-        if status in ("failed", "cancelled"):
-            raise RuntimeError(f"the benchmark's execution ended {status}")
-        pause.wait(LOOK_EVERY)
-    raise TimeoutError("the benchmark's execution did not end within three minutes")
+    until = time.monotonic() + PATIENCE
+    for execution in executions:
+        while (status := Execution.objects.values_list("status", flat=True).get(pk=execution)) != "completed":
+            if status in ("failed", "cancelled"):
+                raise RuntimeError(f"the benchmark's execution ended {status}")
+            if time.monotonic() > until:
+                raise TimeoutError("the benchmark's executions did not end within three minutes")
+            pause.wait(LOOK_EVERY)

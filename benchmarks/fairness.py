@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import threading
 import time
@@ -16,6 +15,7 @@ from accounts.models import Tenant
 from accounts.services import create_tenant
 from benchmarks.answering import answering_after
 from benchmarks.executions import store
+from benchmarks.table import Figure
 from connectors.services import save_connection
 from core.actors import SYSTEM
 from core.models import uuid7
@@ -38,41 +38,32 @@ SELECT EXTRACT(epoch FROM a.started_at - %s)::float8 FROM executions_steprun s
 """
 
 
-def measure(*, due: int, bursts: int, say: Callable[[str], None]) -> dict[str, object]:
-    """Return the figures; ``proven`` is False where the load was over before the last burst."""
+def measure(*, due: int, bursts: int, say: Callable[[str], None]) -> Figure:
+    """Return the 95th percentile of the waits under load beside that of the same run without, in milliseconds.
+
+    Raises RuntimeError where the load was over before the last burst.
+    """
     with answering_after(CALL) as url:
         small, middle, large = (_tenant(name, url) for name in ("small", "middle", "large"))
         one = _calling(small)
         _burst(small, one)  # warms caches and connections
         idle = _waits(small, one, bursts)
-        say(f"idle: {len(idle)} waits measured")
+        say(f"idle: {len(idle)} waits, median {_ms(statistics.median(idle))} ms")
         _load(large, due)
         _load(middle, due // 10)
         _until(lambda: _queued(large) >= due * 0.9)
-        before = _queued(large)
-        say(f"load: {before} step runs of one tenant are due, {_queued(middle)} of another")
+        say(f"load: {_queued(large)} step runs of one tenant are due, {_queued(middle)} of another")
         loaded = _waits(small, one, bursts)
         left = _queued(large)
-    figures = {"idle_p95": _p95(idle), "loaded_p95": _p95(loaded)}
-    return {
-        "due": before,
-        "due_at_the_end": left,
-        "waits": len(loaded),
-        "idle_median_ms": round(1000 * statistics.median(idle), 1),
-        "loaded_median_ms": round(1000 * statistics.median(loaded), 1),
-        "idle_p95_ms": round(1000 * figures["idle_p95"], 1),
-        "loaded_p95_ms": round(1000 * figures["loaded_p95"], 1),
-        "ratio": round(figures["loaded_p95"] / figures["idle_p95"], 2),
-        "proven": left > 0,
-    }
+    say(f"under load: {len(loaded)} waits, median {_ms(statistics.median(loaded))} ms; {left} still due")
+    if not left:
+        raise RuntimeError("the load was over before the last burst: nothing was measured (more --due)")
+    name = f"wait of {BURST} due steps beside {due}, p95 ms (baseline: alone)"
+    return Figure("W4", name, [_ms(_p95(loaded))], [_ms(_p95(idle))], most=2.0)
 
 
-def report(figures: dict[str, object]) -> None:
-    print(f"A tenant with {BURST} due steps beside one with {figures['due']}, {figures['waits']} waits each")
-    for name in ("idle", "loaded"):
-        print(f"  {name:7} median {figures[f'{name}_median_ms']:>8} ms   p95 {figures[f'{name}_p95_ms']:>8} ms")
-    print(f"  ratio of the p95s: {figures['ratio']}" + ("" if figures["proven"] else "  (the load ended too early)"))
-    print(json.dumps(figures), flush=True)
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 1)
 
 
 def _tenant(name: str, url: str) -> Tenant:

@@ -1,16 +1,22 @@
-"""The baseline: bare Celery on the same broker, with nothing durable behind it."""
+"""The baseline: bare Celery on the same broker, two prefork processes, with nothing durable behind it."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
+import sys
+from uuid import uuid4
 
 from celery import Celery, chain, group
 from redis import Redis
 
-REDIS_URL = os.environ.get("REDIS_URL", "")
+from config import processes
+from config.addresses import broker
+from config.home import ROOT
+from config.supervisor import Service
+
 PREFIX = "bench:"
+PROCESSES = 2
+PATIENCE = 120  # seconds
 
 app = Celery("raw")
 app.conf.update(
@@ -19,7 +25,7 @@ app.conf.update(
     task_default_queue="raw",
     task_ignore_result=True,
     task_acks_late=True,
-    worker_prefetch_multiplier=1,
+    worker_prefetch_multiplier=4,
     broker_connection_retry_on_startup=True,
 )
 
@@ -31,32 +37,60 @@ def step() -> None:
 
 @app.task(name="raw.finish")
 def finish(run: str) -> None:
-    Redis.from_url(REDIS_URL).rpush(f"{PREFIX}done:{run}", "1")
+    """The last step of a chain."""
+    _redis().rpush(f"{PREFIX}done:{run}", "1")
 
 
 @app.task(name="raw.branch")
 def branch(run: str, branches: int) -> None:
     """One of many branches; the last one says so."""
-    redis = Redis.from_url(REDIS_URL)
+    redis = _redis()
     if redis.incr(f"{PREFIX}count:{run}") == branches:
         redis.rpush(f"{PREFIX}done:{run}", "1")
 
 
-def time_chain(steps: int) -> float:
-    """Return the seconds that a chain of ``steps`` takes, from its submission to the end of its last task."""
-    run = f"chain-{time.monotonic_ns()}"
-    return _timed(run, lambda: chain(*[step.si() for _ in range(steps)], finish.si(run)).apply_async())
+def worker() -> Service:
+    """The worker's service; it and this process use the broker of REDIS_URL as it is now."""
+    address = broker(os.environ["REDIS_URL"])
+    app.conf.update(broker_url=address)
+    command = (
+        *(sys.executable, "-m", "celery", "-A", "benchmarks.raw_celery", "worker", "--pool=prefork"),
+        *("-c", str(PROCESSES), "--without-gossip", "--without-mingle", "--without-heartbeat"),
+        *("-n", "raw@%h", "-Q", "raw"),
+    )
+    environ = {**processes.child_environ(port=1, demo=None), "RAW_BROKER_URL": address}
+    return Service(name="raw", role="baseline", command=command, environ=environ, popen={"cwd": ROOT})
 
 
-def time_group(branches: int) -> float:
-    """Return the seconds that ``branches`` tasks side by side take, joined by a counter in the broker."""
-    run = f"group-{time.monotonic_ns()}"
-    return _timed(run, lambda: group(branch.si(run, branches) for _ in range(branches)).apply_async())
+class RawCelery:
+    """Submits to the baseline's workers and hears when they are done."""
+
+    name = "bare Celery"
+
+    def run_sequences(self, count: int, steps: int) -> None:
+        """Submit chains as fast as possible and wait for all of them."""
+        runs = [f"chain-{uuid4().hex}" for _ in range(count)]
+        for run in runs:
+            chain(*[step.si() for _ in range(steps - 1)], finish.si(run)).apply_async()
+        for run in runs:
+            self._wait(run)
+
+    def run_parallel(self, branches: int) -> None:
+        """Submit a group, joined by a counter in the broker, and wait for it."""
+        run = f"group-{uuid4().hex}"
+        group(branch.si(run, branches) for _ in range(branches)).apply_async()
+        self._wait(run)
+
+    def _wait(self, run: str) -> None:
+        if _redis().blpop([f"{PREFIX}done:{run}"], timeout=PATIENCE) is None:
+            raise TimeoutError(f"the baseline {run} did not end within two minutes")
 
 
-def _timed(run: str, submit: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    submit()
-    if Redis.from_url(REDIS_URL, socket_timeout=150).blpop([f"{PREFIX}done:{run}"], timeout=120) is None:
-        raise TimeoutError(f"the baseline {run} did not end within two minutes")
-    return time.perf_counter() - began
+_found: Redis | None = None
+
+
+def _redis() -> Redis:
+    global _found
+    if _found is None:
+        _found = Redis.from_url(os.environ["REDIS_URL"], socket_timeout=PATIENCE + 30)
+    return _found

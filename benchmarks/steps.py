@@ -1,98 +1,66 @@
-"""`make bench`: a sequence of fake steps and a wide parallel, each beside bare Celery in the same run."""
+"""`make bench`: what durable steps cost beside bare Celery in the same run, and how long a small tenant waits."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from config import processes
-from config.addresses import broker
-from config.home import ROOT
 from config.own_stack import own_stack
-from config.supervisor import Service, Supervisor
 
-DESCRIPTION = """Time a sequence of fake steps and a parallel of fake branches with a join, each durable step by step,
-beside a bare Celery chain and group of the same length in the same run. With --only fairness: how long a tenant with
-little work waits beside one with much. Uses servers of its own."""
+if TYPE_CHECKING:
+    from benchmarks.table import Figure
+    from config.supervisor import Supervisor
+
+DESCRIPTION = """Measure durable steps beside bare Celery in the same run: W1 one execution of 20 steps, W2 200
+executions of 10 steps submitted at once (with CPU and memory), W3 a parallel of 100 branches and a join; and W4, how
+long a tenant with little work waits beside one with much. Uses servers of its own and prints a table with each bar."""
+
+BESIDE = ("W1", "W2", "W3")
+ALL = (*BESIDE, "W4")
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Exit code 1 where a bar does not hold or nothing was proven, 2 for a name that is not known."""
     parser = argparse.ArgumentParser(prog="manage.py bench", description=DESCRIPTION)
-    parser.add_argument("--steps", type=int, default=500, help="length of the sequence (500)")
-    parser.add_argument("--branches", type=int, default=100, help="width of the parallel (100)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, interleaved; medians are printed (3)")
-    parser.add_argument("--only", choices=("steps", "fairness"), default="steps", help="what is measured (steps)")
-    parser.add_argument("--due", type=int, default=10_000, help="fairness: due steps of the large tenant (10,000)")
-    parser.add_argument("--bursts", type=int, default=10, help="fairness: bursts of ten of the small tenant (10)")
+    parser.add_argument(
+        "--only", default=os.environ.get("ONLY", ""), metavar="W1,W2", help=f"of {', '.join(ALL)} (all)"
+    )
+    parser.add_argument(
+        "--json", default=os.environ.get("JSON", ""), metavar="FILE", help="write the figures there too"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of W1 to W3, in turn (5)")
+    parser.add_argument("--due", type=int, default=10_000, help="W4: due steps of the large tenant (10,000)")
+    parser.add_argument("--bursts", type=int, default=10, help="W4: bursts of ten of the small tenant (10)")
     options = parser.parse_args(arguments)
-    return _fairness(options) if options.only == "fairness" else _steps(options)
+    only = frozenset(word.upper() for word in options.only.replace(",", " ").split()) or frozenset(ALL)
+    if not only <= set(ALL):
+        parser.error(f"there is no {', '.join(sorted(only - set(ALL)))}; there are {', '.join(ALL)}")
+    with own_stack(say=_say, workers=2, threads=8, environ={"ALLOW_NETWORKS": "127.0.0.0/8"}) as supervisor:
+        figures = list(_measured(options, only, supervisor))
+    from benchmarks.table import table, write_json
+
+    print(table(figures), flush=True)
+    if options.json:
+        write_json(figures, options.json)
+    return 1 if any(figure.holds is False for figure in figures) else 0
 
 
-def _fairness(options: argparse.Namespace) -> int:
-    """Two processes with eight threads each; exit code 1 where nothing was proven."""
-    with own_stack(say=_say, workers=2, threads=8, environ={"ALLOW_NETWORKS": "127.0.0.0/8"}):
-        from benchmarks import fairness
+def _measured(options: argparse.Namespace, only: frozenset[str], supervisor: Supervisor) -> Iterator[Figure]:
+    """Two worker processes with eight threads each; Django is set up by now."""
+    from benchmarks import beside, fairness
 
-        figures = fairness.measure(due=options.due, bursts=options.bursts, say=_say)
-        fairness.report(figures)
-    return 0 if figures["proven"] else 1
-
-
-def _steps(options: argparse.Namespace) -> int:
-    count = os.cpu_count() or 1
-    with own_stack(say=_say, workers=count) as supervisor:
-        _start_baseline(supervisor, count)
-        from benchmarks import raw_celery
-        from benchmarks.executions import Bench
-
-        bench = Bench()
-        _report(
-            f"{options.steps} steps in sequence",
-            options.steps,
-            options.rounds,
-            ours=lambda: bench.time_sequence(options.steps),
-            raw=lambda: raw_celery.time_chain(options.steps),
-        )
-        _report(
-            f"{options.branches} branches and a join",
-            options.branches,
-            options.rounds,
-            ours=lambda: bench.time_parallel(options.branches),
-            raw=lambda: raw_celery.time_group(options.branches),
-        )
-    return 0
-
-
-def _report(name: str, steps: int, rounds: int, *, ours: Callable[[], float], raw: Callable[[], float]) -> None:
-    """Run both in turn and print the medians and their ratio."""
-    raw()
-    ours()  # one of each warms caches and connections
-    found: list[tuple[float, float]] = [(raw(), ours()) for _ in range(rounds)]
-    baseline = statistics.median(seconds for seconds, _ in found)
-    mine = statistics.median(seconds for _, seconds in found)
-    ratio = statistics.median(own / base for base, own in found)
-    print(f"{name}, median of {rounds} rounds")
-    for label, seconds in (("bare Celery", baseline), ("Sallyport", mine)):
-        print(f"  {label:12} {steps / seconds:8.0f} steps/s  {1000 * seconds / steps:7.2f} ms/step  {seconds:7.2f} s")
-    print(f"  ratio        {ratio:8.2f} x the time of bare Celery", flush=True)
-
-
-def _start_baseline(supervisor: Supervisor, count: int) -> None:
-    raw = broker(os.environ["REDIS_URL"])
-    os.environ["RAW_BROKER_URL"] = raw
-    environ: dict[str, Any] = {**processes.child_environ(port=1, demo=None), "RAW_BROKER_URL": raw}
-    for number in range(1, count + 1):
-        command = (
-            *(sys.executable, "-m", "celery", "-A", "benchmarks.raw_celery", "worker", "--pool=threads", "-c", "4"),
-            *("--without-gossip", "--without-mingle", "-n", f"raw-{number}@%h", "-Q", "raw"),
-        )
-        service = Service(name=f"raw-{number}", role="baseline", command=command, environ=environ, popen={"cwd": ROOT})
-        supervisor.start(service)
+    if only & set(BESIDE):
+        yield from beside.measure(supervisor, only=only, rounds=options.rounds, say=_say)
+    if "W4" in only:
+        yield fairness.measure(due=options.due, bursts=options.bursts, say=_say)
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

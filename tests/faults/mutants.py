@@ -80,7 +80,9 @@ def _any_fence_may_write() -> list[Patch]:
 def _no_fence_in_record() -> list[Patch]:
     return [
         *_any_fence_may_write(),
-        _sql("OUTCOME", ("AND fence = %s AND status = 'running'", "AND (fence = %s OR status = 'running')")),
+        _sql(
+            "OUTCOME", ("AND fence = %s AND status || '' = 'running'", "AND (fence = %s OR status || '' = 'running')")
+        ),
     ]
 
 
@@ -141,7 +143,7 @@ def _blind_repeat() -> list[Patch]:
             return act(False)
         except OperationalError:
             connection.close()
-        blind = _sql("OUTCOME", ("AND fence = %s AND status = 'running'", "AND fence = %s"))
+        blind = _sql("OUTCOME", ("AND fence = %s AND status || '' = 'running'", "AND fence = %s"))
         with ExitStack() as stack:
             for found in (*_any_fence_may_write(), blind):
                 stack.enter_context(found)

@@ -1,0 +1,88 @@
+"""How figures are told: beside their baseline, with the bar and whether it holds."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """``ours`` and ``baseline``: one value a round, measured in turn. The bar is on the median of their ratios:
+    ``most`` or ``least``; without one the figure is only told.
+    """
+
+    id: str
+    name: str
+    ours: Sequence[float]
+    baseline: Sequence[float]
+    most: float | None = None
+    least: float | None = None
+
+    @property
+    def ratios(self) -> list[float]:
+        return [own / base for own, base in zip(self.ours, self.baseline, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+    @property
+    def holds(self) -> bool | None:
+        if self.most is not None:
+            return self.ratio <= self.most
+        return None if self.least is None else self.ratio >= self.least
+
+    @property
+    def bar(self) -> str:
+        return f"<= {self.most:g}" if self.most is not None else "" if self.least is None else f">= {self.least:g}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "value": _rounded(statistics.median(self.ours)),
+            "baseline": _rounded(statistics.median(self.baseline)),
+            "ratio": _rounded(self.ratio),
+            "ratios": [_rounded(ratio) for ratio in self.ratios],
+            "bar": self.most if self.most is not None else self.least,
+            "holds": self.holds,
+        }
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return a table in Markdown: medians, and the least and the greatest of the rounds."""
+    lines = ["| | measured | Sallyport | baseline | ratio | bar | holds |", "|---|---|---|---|---|---|---|"]
+    for figure in figures:
+        holds = {True: "yes", False: "**no**", None: ""}[figure.holds]
+        cells = (
+            figure.id,
+            figure.name,
+            _spread(figure.ours),
+            _spread(figure.baseline),
+            _spread(figure.ratios),
+            figure.bar,
+            holds,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def write_json(figures: Sequence[Figure], path: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({figure.id: figure.as_json() for figure in figures}, file, indent=2)
+        file.write("\n")
+
+
+def _spread(values: Sequence[float]) -> str:
+    middle = _short(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} ({_short(min(values))}-{_short(max(values))})"
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
