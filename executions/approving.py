@@ -40,6 +40,8 @@ SHORTEST_SECRET: Final = 6
 
 def to_approve(work: Work, plan: dispatch.Plan) -> ToApprove | None:
     """Return what people have to approve before the plan is carried out; None where they did, or need not."""
+    if not work.run.may_need_approval:
+        return None
     rules = policies.rules_for_calls(
         tenant_id=work.execution.tenant_id,
         playbook_id=work.execution.playbook_id,

@@ -96,11 +96,13 @@ class StepRunRow:
     tries: int
     class_valid_until: datetime | None
     note: dict[str, Any]
+    may_need_approval: bool  # the tenant has policies for calls
 
     COLUMNS = (
         "s.id, s.execution_id, s.tenant_id, s.scope_id, s.step_id, s.scope_path, s.step_type, s.kind, s.position, "
         "s.status, s.fence, s.intent_fence, s.effect, s.effective_class, s.deadline_at, s.lost_attempts, s.tries, "
-        "s.class_valid_until, s.note"
+        "s.class_valid_until, s.note, EXISTS (SELECT 1 FROM manual_approvalpolicy p"
+        " WHERE p.tenant_id = s.tenant_id AND p.is_enabled AND p.covers = 'calls')"
     )
 
     @classmethod

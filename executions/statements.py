@@ -523,6 +523,61 @@ def insert_step_runs(execution: ExecutionRow, runs: Sequence[NewStepRun], *, now
     _insert(INSERT_STEP_RUN, rows)
 
 
+# The same, and the claim of the new step run in one: what is due at once for a worker that carries on. Nothing is
+# known of its calls yet (``needs``), so no breaker is over it. Under a switch or a cap it is left to the gates.
+OPEN_AND_CLAIM = f"""
+WITH s AS (
+    SELECT %s::uuid AS id, %s::uuid AS execution_id, %s::uuid AS tenant_id, NULL::text[] AS needs
+), gate AS (
+    SELECT NOT {SWITCHED} AND NOT {CAPPED} AS is_open FROM s
+), opened AS (
+    INSERT INTO executions_steprun (
+        id, execution_id, tenant_id, scope_id, step_id, scope_path, step_type, kind, position, reason, message,
+        due_at, deadline_at, delay, created_at, status, started_at, fence, worker, lease_until,
+        intent_fence, publications, effect, effective_class, lost_attempts, tries, note, actor)
+    SELECT s.id, s.execution_id, s.tenant_id, %s, %s, %s, %s, %s, %s, '', '', %s, %s, %s, %s,
+           CASE WHEN is_open THEN 'running' ELSE 'pending' END, CASE WHEN is_open THEN clock_timestamp() END,
+           CASE WHEN is_open THEN 1 ELSE 0 END, CASE WHEN is_open THEN %s::text END,
+           CASE WHEN is_open THEN clock_timestamp() + %s END,
+           0, 0, 'none', '', 0, 0, '{{}}', ''
+      FROM s, gate
+    ON CONFLICT (id) DO NOTHING
+    RETURNING *
+), attempt AS (
+    INSERT INTO executions_attempt (step_run_id, number, worker, started_at, outcome, code, message, calls)
+    SELECT o.id, o.fence, o.worker, clock_timestamp(), '', '', '', '[]' FROM opened o WHERE o.status = 'running'
+)
+SELECT {StepRunRow.COLUMNS} FROM opened s WHERE s.status = 'running'
+"""  # noqa: S608 (constants of this code)
+
+
+def open_and_claim(
+    execution: ExecutionRow, run: NewStepRun, *, now: datetime, worker: str, lease: timedelta
+) -> StepRunRow | None:
+    """Open a step run that is due at once and claim it; None where it is left to the usual claim."""
+    row = _one(
+        OPEN_AND_CLAIM,
+        (
+            step_run_id(execution.id, run.scope_path, run.step_id),
+            execution.id,
+            execution.tenant_id,
+            scope_id(execution.id, run.scope_path),
+            run.step_id,
+            run.scope_path,
+            run.step_type,
+            run.kind,
+            run.position,
+            run.due_at,
+            run.deadline_at,
+            run.delay,
+            now,
+            worker,
+            lease,
+        ),
+    )
+    return StepRunRow.read(row) if row else None
+
+
 # A turn may come after the end, for a late note or a review: why and when it ended stay as they are (I2).
 UPDATE_EXECUTION = """
 UPDATE executions_execution
@@ -687,11 +742,19 @@ s.tenant_id <> %(tenant)s AND s.goes_ahead AND {QUEUED} AND s.published_at > clo
    AND s.due_at <= clock_timestamp() AND {CLAIMABLE}
 """
 
-# Primary key, and index step_run_ahead, which is empty but while a tenant that had little has come in.
-HOLDS_FENCE = f"""
+# Primary keys, and index step_run_ahead, which is empty but while a tenant that had little has come in.
+END_HELD = f"""
+WITH mine AS (
+    SELECT m.id, m.fence FROM executions_steprun m
+     WHERE m.id = %(step_run)s AND m.fence = %(fence)s AND m.status || '' = 'running'
+), ended AS (
+    UPDATE executions_attempt a
+       SET ended_at = clock_timestamp(), outcome = %(outcome)s, code = %(code)s, message = %(message)s,
+           calls = %(calls)s
+      FROM mine WHERE a.step_run_id = mine.id AND a.number = mine.fence AND a.ended_at IS NULL
+)
 SELECT EXISTS (SELECT 1 FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id WHERE {AHEAD})
-  FROM executions_steprun mine WHERE mine.id = %(step_run)s AND mine.fence = %(fence)s
-   AND mine.status || '' = 'running'
+  FROM mine
 """  # noqa: S608
 
 HAD_LESS = f"""
@@ -706,13 +769,21 @@ SELECT EXISTS (
 """  # noqa: S608
 
 
-def holds_fence_and_may_go_on(run: StepRunRow) -> tuple[bool, bool]:
-    """Whether this fence may write (I5), and whether its worker may go on with what follows (ruling 31).
+def end_held_attempt(
+    run: StepRunRow, *, outcome: str, code: str, message: str, calls: Sequence[Any]
+) -> tuple[bool, bool]:
+    """End the attempt of a fence that may write (I5); whether it may, and whether its worker may go on (ruling 31).
 
     It yields to a tenant that has had less and has due work, by the same measure as the dispatcher. The caller holds
     the execution's lock.
     """
-    row = _one(HOLDS_FENCE, {"tenant": run.tenant_id, "step_run": run.id, "fence": run.fence})
+    told = {
+        "outcome": outcome,
+        "code": storable(code)[:64],
+        "message": brief(message),
+        "calls": write_json(list(calls)),
+    }
+    row = _one(END_HELD, {"tenant": run.tenant_id, "step_run": run.id, "fence": run.fence, **told})
     if row is None:
         return False, False
     return True, not (row[0] and has_had_more(run.tenant_id))

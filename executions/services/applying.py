@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from core import failpoints
 from executions import deadlines, statements
 from executions.engine.decisions import (
@@ -21,7 +23,7 @@ from executions.engine.decisions import (
     Stopped,
 )
 from executions.engine.statuses import StepStatus
-from executions.rows import NewStepRun, step_run_id
+from executions.rows import NewStepRun, StepRunRow, step_run_id
 from executions.services.asking import open_request
 from executions.services.stopping import finish_stop, stop_execution, stop_step_runs
 from executions.turn import Turn
@@ -30,16 +32,37 @@ from playbooks.cacao.types import Step, Workflow
 
 def carry_out(turn: Turn, workflow: Workflow, decisions: Sequence[Decision]) -> list[UUID]:
     """Write decisions in order; return the step runs that are due at once, in the order they were opened."""
+    return carry_out_and_claim(turn, workflow, decisions, worker=None)[0]
+
+
+def carry_out_and_claim(
+    turn: Turn, workflow: Workflow, decisions: Sequence[Decision], *, worker: str | None
+) -> tuple[list[UUID], StepRunRow | None]:
+    """Write decisions in order, and claim the step run that is opened, where it is the only one and due at once.
+
+    Return the step runs that are due at once, in the order they were opened, and the first of them if it is claimed.
+    """
     statements.insert_scopes(turn.id, [d.scope for d in decisions if isinstance(d, ScopeOpened)])
     opened = [d for d in decisions if isinstance(d, Opened)]
     rows = [_new_step_run(turn, workflow.steps[d.step], d) for d in opened]
     if any(_joins(workflow, d) for d in decisions):
         failpoints.reach("before_join_insert")
-    statements.insert_step_runs(turn.row, rows, now=turn.now)
+    run = None
+    if worker is not None and turn.may_claim and len(opened) == 1 and _is_due_first(turn, rows[0], decisions):
+        lease = settings.SALLYPORT_LEASE
+        run = statements.open_and_claim(turn.row, rows[0], now=turn.now, worker=worker, lease=lease)
+    else:
+        statements.insert_step_runs(turn.row, rows, now=turn.now)
     due: list[UUID] = []
     for decision in decisions:
         _carry_out_one(turn, workflow, decision, due)
-    return due
+    return due, run
+
+
+def _is_due_first(turn: Turn, run: NewStepRun, decisions: Sequence[Decision]) -> bool:
+    """Whether the one step run that is opened is due, and nothing that was there before comes to be so."""
+    is_due = run.status == "pending" and run.due_at is not None and run.due_at <= turn.now
+    return is_due and not any(isinstance(decision, Asked) for decision in decisions)
 
 
 def _joins(workflow: Workflow, decision: Decision) -> bool:

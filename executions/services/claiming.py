@@ -69,11 +69,14 @@ def claim_in(turn: Turn, step_run_id: UUID, *, worker: str) -> Work | None:
         return None
     run = statements.claim(step_run_id, worker=worker, lease=settings.SALLYPORT_LEASE)
     run = run or gates.claim_gated(turn, step_run_id, worker=worker)
-    if run is None:
-        return None
+    return None if run is None else work_on(turn, run, worker=worker)
+
+
+def work_on(turn: Turn, run: StepRunRow, *, worker: str, facts: StoredFacts | None = None) -> Work:
+    """Tell of a claim; return the work. ``facts``: where they are known, the scopes are not read again."""
     turn.begin()
     turn.event("step.claimed", run.id, step=run.step_id, scope=run.scope_path, attempt=run.fence)
-    return _work_of(turn, run, worker=worker, asked_at=turn.locked_at)
+    return _work_of(turn, run, worker=worker, asked_at=turn.locked_at, facts=facts)
 
 
 def claimed_before(turn: Turn, *, worker: str, asked_at: float) -> Work | None:
@@ -85,7 +88,11 @@ def claimed_before(turn: Turn, *, worker: str, asked_at: float) -> Work | None:
     return None if run is None else _work_of(turn, run, worker=worker, asked_at=asked_at)
 
 
-def _work_of(turn: Turn, run: StepRunRow, *, worker: str, asked_at: float) -> Work:
-    facts = StoredFacts(replace(turn.row, status=turn.status))
-    facts.load_chain(run.scope_id)
-    return Work(turn.row, run, workflow_by_id(turn.row.version_id), facts, worker, asked_at)
+def _work_of(turn: Turn, run: StepRunRow, *, worker: str, asked_at: float, facts: StoredFacts | None = None) -> Work:
+    execution = replace(turn.row, status=turn.status)
+    if facts is None:
+        found = StoredFacts(execution)
+        found.load_chain(run.scope_id)
+    else:
+        found = facts.in_turn(execution)
+    return Work(turn.row, run, workflow_by_id(turn.row.version_id), found, worker, asked_at)

@@ -13,19 +13,20 @@ from core import failpoints
 from executions import approving, phases, statements
 from executions.engine import decide, questions
 from executions.engine.apart import Damaged, whole
-from executions.engine.decisions import Decision, Kind, Result
+from executions.engine.decisions import Decision, Kind, Result, ScopeChanged, ScopeOpened
 from executions.engine.outputs import OutputInvalid
 from executions.engine.statuses import StepStatus
 from executions.engine.variables import Scopes
 from executions.facts import StoredFacts
 from executions.payloads import TooLarge
 from executions.performed import Performed, ToApprove, engine_failure
+from executions.rows import StepRunRow
 from executions.rules import rules_of
 from executions.services.answers import Answered, answered_by_script
-from executions.services.applying import carry_out
+from executions.services.applying import carry_out_and_claim
 from executions.services.asking import open_approval, open_request
 from executions.services.asking_again import close_review, next_round
-from executions.services.claiming import Work, claim_in, claimed_before
+from executions.services.claiming import Work, claim_in, claimed_before, work_on
 from executions.services.following import Ending, ending_of
 from executions.services.in_doubt import until_committed
 from executions.services.outputs import values_of
@@ -53,7 +54,7 @@ def record_outcome(*, work: Work, performed: Performed, carry_on: bool, beside: 
 
 def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequence[UUID], is_again: bool) -> Work | None:
     with turn_of(work.run.execution_id) as turn:
-        holds, may_go_on = (False, False) if turn is None else statements.holds_fence_and_may_go_on(work.run)
+        holds, may_go_on = (False, False) if turn is None else _end_attempt(work, performed)
         if turn is None or not holds:
             if turn is not None and is_again and carry_on:
                 claimed = claimed_before(turn, worker=work.worker, asked_at=work.asked_at)
@@ -64,22 +65,31 @@ def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequenc
         close_review(turn, work.run, performed)
         transaction.on_commit(_recorded)  # before the turn's own: nobody has been told yet
         decisions = _settle(turn, work, performed)
-        statements.end_attempt(
-            work.run.id,
-            work.run.fence,
-            outcome=performed.outcome.kind.value,
-            code=performed.outcome.code,
-            message=performed.outcome.message,
-            calls=list(performed.calls),
-        )
         if turn.stop_as:
             # What reported in time is recorded as what it was, but starts nothing: no retry, no waiting.
             stop_step_runs(turn, scopes=None)
             finish_stop(turn)
             return None
         turn.wakes_dispatcher = turn.wakes_dispatcher or performed.frees_place
-        due = carry_out(turn, work.workflow, decisions)
-        return go_on(turn, due, worker=work.worker if carry_on and may_go_on else None, beside=beside)
+        worker = work.worker if carry_on and may_go_on else None
+        due, run = carry_out_and_claim(turn, work.workflow, decisions, worker=worker)
+        if run is not None:
+            turn.wakes_dispatcher = turn.wakes_dispatcher or len(due) > 1
+            return work_on(turn, run, worker=work.worker, facts=_known(work, run, decisions))
+        return go_on(turn, due, worker=worker, beside=beside)
+
+
+def _end_attempt(work: Work, performed: Performed) -> tuple[bool, bool]:
+    outcome = performed.outcome
+    return statements.end_held_attempt(
+        work.run, outcome=outcome.kind.value, code=outcome.code, message=outcome.message, calls=performed.calls
+    )
+
+
+def _known(work: Work, run: StepRunRow, decisions: Sequence[Decision]) -> StoredFacts | None:
+    """The scopes as this step read them, for one that follows in the same scope; None where they have changed."""
+    is_changed = any(isinstance(decision, ScopeChanged | ScopeOpened) for decision in decisions)
+    return work.facts if run.scope_path == work.run.scope_path and not is_changed else None
 
 
 def _recorded() -> None:

@@ -275,6 +275,7 @@ def _drain(run: Run, rate: float) -> float:
 
     def is_settled() -> bool:
         run.mend()
+        run.load.close_breakers()
         return int(run.stack.look(SETTLED)[0][0]) == 0
 
     wait_for(is_settled, patience)

@@ -73,7 +73,7 @@ def _key_per_attempt() -> list[Patch]:
 def _any_fence_may_write() -> list[Patch]:
     return [
         patch.object(statements, "holds_fence", lambda *_: True),
-        patch.object(statements, "holds_fence_and_may_go_on", lambda *_: (True, True)),
+        patch.object(statements, "end_held_attempt", lambda *_, **__: (True, True)),
     ]
 
 
