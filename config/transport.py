@@ -21,7 +21,7 @@ class Channel(redis.Channel):
         if asynchronous:
             return super()._create_client(asynchronous=True)  # type: ignore[misc]  # kombu has no types
         if self._kept is None or self._kept.connection_pool is not self.pool:
-            self._kept = super()._create_client()  # type: ignore[misc]
+            self._kept = super()._create_client()  # type: ignore[misc]  # kombu has no types
         return self._kept
 
 

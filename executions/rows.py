@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from executions import payloads
 from executions.engine.facts import ScopeFact, ScopeStatus
 from executions.stored_json import read_json
+from manual.policies import COVERS_CALLS
 
 
 def scope_id(execution_id: UUID, path: str) -> UUID:
@@ -101,8 +102,7 @@ class StepRunRow:
     COLUMNS = (
         "s.id, s.execution_id, s.tenant_id, s.scope_id, s.step_id, s.scope_path, s.step_type, s.kind, s.position, "
         "s.status, s.fence, s.intent_fence, s.effect, s.effective_class, s.deadline_at, s.lost_attempts, s.tries, "
-        "s.class_valid_until, s.note, EXISTS (SELECT 1 FROM manual_approvalpolicy p"
-        " WHERE p.tenant_id = s.tenant_id AND p.is_enabled AND p.covers = 'calls')"
+        f"s.class_valid_until, s.note, {COVERS_CALLS}"
     )
 
     @classmethod

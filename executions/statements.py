@@ -481,15 +481,16 @@ def update_scope(execution_id: UUID, scope: ScopeFact) -> None:
 
 
 # The identity (execution, scope, step) is the primary key, so a decision carried out twice inserts once (I12, I13).
-INSERT_STEP_RUN = """
+_OPENED = """id, execution_id, tenant_id, scope_id, step_id, scope_path, step_type, kind, position, reason, message,
+    due_at, deadline_at, delay, verdict, created_at"""
+INSERT_STEP_RUN = f"""
 INSERT INTO executions_steprun (
-    id, execution_id, tenant_id, scope_id, step_id, scope_path, step_type, kind, position, status, reason, message,
-    due_at, deadline_at, delay, verdict, created_at, started_at, ended_at,
+    {_OPENED}, status, started_at, ended_at,
     fence, intent_fence, publications, effect, effective_class, lost_attempts, tries, note, actor)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
-        0, 0, 0, 'none', '', 0, 0, '{}', '')
+        0, 0, 0, 'none', '', 0, 0, '{{}}', '')
 ON CONFLICT (id) DO NOTHING
-"""
+"""  # noqa: S608 (constants of this code)
 
 
 def insert_step_runs(execution: ExecutionRow, runs: Sequence[NewStepRun], *, now: datetime) -> None:
@@ -497,30 +498,31 @@ def insert_step_runs(execution: ExecutionRow, runs: Sequence[NewStepRun], *, now
     for run in runs:
         is_final = run.status in ("completed", "failed")
         has_begun = is_final or run.status == "waiting"
-        rows.append(
-            (
-                step_run_id(execution.id, run.scope_path, run.step_id),
-                execution.id,
-                execution.tenant_id,
-                scope_id(execution.id, run.scope_path),
-                run.step_id,
-                run.scope_path,
-                run.step_type,
-                run.kind,
-                run.position,
-                run.status,
-                run.reason,
-                brief(run.message),
-                run.due_at,
-                run.deadline_at,
-                run.delay,
-                None if run.verdict is None else write_json(run.verdict),
-                now,
-                now if has_begun else None,
-                now if is_final else None,
-            )
-        )
+        ended = (run.status, now if has_begun else None, now if is_final else None)
+        rows.append((*_opened(execution, run, now), *ended))
     _insert(INSERT_STEP_RUN, rows)
+
+
+def _opened(execution: ExecutionRow, run: NewStepRun, now: datetime) -> tuple[Any, ...]:
+    """The values of ``_OPENED``."""
+    return (
+        step_run_id(execution.id, run.scope_path, run.step_id),
+        execution.id,
+        execution.tenant_id,
+        scope_id(execution.id, run.scope_path),
+        run.step_id,
+        run.scope_path,
+        run.step_type,
+        run.kind,
+        run.position,
+        run.reason,
+        brief(run.message),
+        run.due_at,
+        run.deadline_at,
+        run.delay,
+        None if run.verdict is None else write_json(run.verdict),
+        now,
+    )
 
 
 # The same, and the claim of the new step run in one: what is due at once for a worker that carries on. Nothing is
@@ -532,10 +534,9 @@ WITH s AS (
     SELECT NOT {SWITCHED} AND NOT {CAPPED} AS is_open FROM s
 ), opened AS (
     INSERT INTO executions_steprun (
-        id, execution_id, tenant_id, scope_id, step_id, scope_path, step_type, kind, position, reason, message,
-        due_at, deadline_at, delay, created_at, status, started_at, fence, worker, lease_until,
+        {_OPENED}, status, started_at, fence, worker, lease_until,
         intent_fence, publications, effect, effective_class, lost_attempts, tries, note, actor)
-    SELECT s.id, s.execution_id, s.tenant_id, %s, %s, %s, %s, %s, %s, '', '', %s, %s, %s, %s,
+    SELECT s.id, s.execution_id, s.tenant_id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s,
            CASE WHEN is_open THEN 'running' ELSE 'pending' END, CASE WHEN is_open THEN clock_timestamp() END,
            CASE WHEN is_open THEN 1 ELSE 0 END, CASE WHEN is_open THEN %s::text END,
            CASE WHEN is_open THEN clock_timestamp() + %s END,
@@ -555,26 +556,7 @@ def open_and_claim(
     execution: ExecutionRow, run: NewStepRun, *, now: datetime, worker: str, lease: timedelta
 ) -> StepRunRow | None:
     """Open a step run that is due at once and claim it; None where it is left to the usual claim."""
-    row = _one(
-        OPEN_AND_CLAIM,
-        (
-            step_run_id(execution.id, run.scope_path, run.step_id),
-            execution.id,
-            execution.tenant_id,
-            scope_id(execution.id, run.scope_path),
-            run.step_id,
-            run.scope_path,
-            run.step_type,
-            run.kind,
-            run.position,
-            run.due_at,
-            run.deadline_at,
-            run.delay,
-            now,
-            worker,
-            lease,
-        ),
-    )
+    row = _one(OPEN_AND_CLAIM, (*_opened(execution, run, now), worker, lease))
     return StepRunRow.read(row) if row else None
 
 
@@ -755,7 +737,7 @@ WITH mine AS (
 )
 SELECT EXISTS (SELECT 1 FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id WHERE {AHEAD})
   FROM mine
-"""  # noqa: S608
+"""  # noqa: S608 (constants of this code)
 
 HAD_LESS = f"""
 WITH shares AS (

@@ -25,6 +25,11 @@ MOST_VOTES = 20
 MOST_APPROVERS = 100
 LONGEST = timedelta(days=30)
 READ = "read"
+#: SQL: the tenant of ``s`` has a policy for calls; without one nobody need look for those that fit
+COVERS_CALLS = (
+    "EXISTS (SELECT 1 FROM manual_approvalpolicy p"
+    " WHERE p.tenant_id = s.tenant_id AND p.is_enabled AND p.covers = 'calls')"
+)
 
 
 class PolicyInvalid(Invalid):

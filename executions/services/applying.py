@@ -60,9 +60,9 @@ def carry_out_and_claim(
 
 
 def _is_due_first(turn: Turn, run: NewStepRun, decisions: Sequence[Decision]) -> bool:
-    """Whether the one step run that is opened is due, and nothing that was there before comes to be so."""
+    """Whether the one step run that is opened is due, nothing comes before it, and nothing stops the execution."""
     is_due = run.status == "pending" and run.due_at is not None and run.due_at <= turn.now
-    return is_due and not any(isinstance(decision, Asked) for decision in decisions)
+    return is_due and not any(isinstance(decision, Asked | Ended | Stopped) for decision in decisions)
 
 
 def _joins(workflow: Workflow, decision: Decision) -> bool:
