@@ -82,7 +82,7 @@ def store(tenant: Tenant, steps: list[Step], *, first: str) -> PlaybookVersion:
 
 
 def _fake(name: str, *, on_success: str) -> Step:
-    operation = Operation(name="fake.run", reference="act-fake", parameters={})
+    operation = Operation(name="fake.read", reference="act-fake-read", parameters={"output": {"seen": name}})
     return Step(id=name, type=StepType.ACTION, operation=operation, on_success=on_success)
 
 

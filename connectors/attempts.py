@@ -123,7 +123,7 @@ class Attempt:
         return self._made[1]
 
     def _at_each_address(self, call: PlannedCall) -> Outcome:
-        if call.spec.name == "fake.run":
+        if registry.connector_name(call.spec.name) == "fake":
             return outcome_of(Command(operation=call.spec.name, arguments=call.arguments, key=call.key))
         outcome = failed("no_target", "There is no address to call.", sent=False, retry=False)
         for endpoint in call.endpoints:

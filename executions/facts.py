@@ -20,10 +20,10 @@ class StoredFacts:
         self._scopes: dict[str, ScopeFact] = {}
         self._outputs: list[StepOutput] | None = None
 
-    def in_turn(self, execution: ExecutionRow) -> StoredFacts:
-        """The same scopes for a later turn; what other steps put out is read anew."""
+    def in_turn(self, execution: ExecutionRow, *, changed: Sequence[ScopeFact] = ()) -> StoredFacts:
+        """The same scopes for a later turn, but for those that changed; what other steps put out is read anew."""
         facts = StoredFacts(execution)
-        facts._scopes = dict(self._scopes)
+        facts._scopes = self._scopes | {scope.path: scope for scope in changed}
         return facts
 
     def load_chain(self, scope: UUID) -> None:
@@ -56,6 +56,35 @@ class StoredFacts:
             "steps": {visit.step_id: visit.told for visit in self._outputs},
             "previous_step": before[-1] if before else None,
         }
+
+
+class NotKnown(Exception):
+    """The engine asks for what only the rows can tell."""
+
+
+class KnownFacts(StoredFacts):
+    """What was read so far, and nothing more.
+
+    Whether a sibling branch is open is not known either; the answer is yes, and whoever asks has to make sure of it.
+    """
+
+    @classmethod
+    def of(cls, facts: StoredFacts) -> KnownFacts:
+        known = cls(facts.execution)
+        known._scopes = facts._scopes
+        return known
+
+    def load_chain(self, scope: UUID) -> None:  # noqa: ARG002
+        raise NotKnown
+
+    def branches(self, opener: str, parent: str) -> Sequence[ScopeFact]:  # noqa: ARG002
+        raise NotKnown
+
+    def has_open_branch(self, opener: str, parent: str, *, besides: Collection[str]) -> bool:  # noqa: ARG002
+        return True
+
+    def template_context(self, path: str, step_id: str) -> Mapping[str, Any]:  # noqa: ARG002
+        raise NotKnown
 
 
 def _around(path: str) -> set[str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from connectors.base import Outcome, OutcomeKind, ProbeAnswer
 from manual.policies import Rules
+
+#: characters of all commands of a step in its report
+REPORT_ROOM: Final = 1024 * 1024
 
 
 class Abandoned(Exception):
@@ -58,6 +61,19 @@ class Performed:
     probed: ProbeAnswer | None = None
     frees_place: bool = False  # under a cap of its connection, where others may wait
     to_approve: ToApprove | None = None  # nothing was done: people are asked first
+
+    @property
+    def effect(self) -> str:
+        """What is known of the outside world once it completed."""
+        return "none" if self.effect_class in ("", "read") else "applied"
+
+    def report(self) -> dict[str, object]:
+        """The commands as the report shows them, as far as a report has room."""
+        room, shown = REPORT_ROOM, []
+        for command in self.commands_b64:
+            room -= len(command)
+            shown.append(command if room >= 0 else "")
+        return {"commands_b64": shown} if shown else {}
 
 
 def engine_failure(reason: str, message: str) -> Performed:

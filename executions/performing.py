@@ -88,7 +88,7 @@ def _call(work: Work, holding: Holding) -> Performed:
         return performed
     _check_draining()
     if plan.effect == EffectClass.READ:
-        noted = gates.enter_read(work.run, gates.needs_of(plan))
+        noted = gates.enter_read(work.run, gates.needs_of(plan)) if work.run.may_be_gated else Noted()
     else:
         noted = _intend(work, plan, calls_shown(work, calls, plan), holding)
     performed = replace(performed, is_intended=plan.effect != EffectClass.READ, frees_place=noted.frees_place)

@@ -13,6 +13,15 @@ from executions.engine.facts import ScopeFact, ScopeStatus
 from executions.stored_json import read_json
 from manual.policies import COVERS_CALLS
 
+#: SQL: a switch, or a cap or a breaker of a connection, may be over what step run ``s`` calls; else nobody need ask
+MAY_BE_GATED = (
+    "(EXISTS (SELECT 1 FROM executions_switch w"
+    " WHERE w.lifted_at IS NULL AND (w.tenant_id IS NULL OR w.tenant_id = s.tenant_id))"
+    " OR EXISTS (SELECT 1 FROM executions_cap c WHERE c.tenant_id = s.tenant_id AND c.kind = 'connection')"
+    " OR EXISTS (SELECT 1 FROM executions_breaker b"
+    " WHERE b.tenant_id = s.tenant_id AND (b.state <> 'closed' OR b.failures > 0)))"
+)
+
 
 def scope_id(execution_id: UUID, path: str) -> UUID:
     """The id of a scope: the same branch of the same execution always has the same one."""
@@ -98,11 +107,12 @@ class StepRunRow:
     class_valid_until: datetime | None
     note: dict[str, Any]
     may_need_approval: bool  # the tenant has policies for calls
+    may_be_gated: bool  # see MAY_BE_GATED
 
     COLUMNS = (
         "s.id, s.execution_id, s.tenant_id, s.scope_id, s.step_id, s.scope_path, s.step_type, s.kind, s.position, "
         "s.status, s.fence, s.intent_fence, s.effect, s.effective_class, s.deadline_at, s.lost_attempts, s.tries, "
-        f"s.class_valid_until, s.note, {COVERS_CALLS}"
+        f"s.class_valid_until, s.note, {COVERS_CALLS}, {MAY_BE_GATED}"
     )
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 from uuid import UUID
 
 from django.db import transaction
@@ -12,7 +11,7 @@ from connectors.base import OutcomeKind
 from core import failpoints
 from executions import approving, phases, statements
 from executions.engine import decide, questions
-from executions.engine.apart import Damaged, whole
+from executions.engine.apart import Damaged
 from executions.engine.decisions import Decision, Kind, Result, ScopeChanged, ScopeOpened
 from executions.engine.outputs import OutputInvalid
 from executions.engine.statuses import StepStatus
@@ -22,6 +21,7 @@ from executions.payloads import TooLarge
 from executions.performed import Performed, ToApprove, engine_failure
 from executions.rows import StepRunRow
 from executions.rules import rules_of
+from executions.services import carrying
 from executions.services.answers import Answered, answered_by_script
 from executions.services.applying import carry_out_and_claim
 from executions.services.asking import open_approval, open_request
@@ -29,14 +29,11 @@ from executions.services.asking_again import close_review, next_round
 from executions.services.claiming import Work, claim_in, claimed_before, work_on
 from executions.services.following import Ending, ending_of
 from executions.services.in_doubt import until_committed
-from executions.services.outputs import values_of
+from executions.services.outputs import result_of, written_and_noted
 from executions.services.reviewing import open_review
 from executions.services.stopping import finish_stop, stop_step_runs
 from executions.turn import Turn, turn_of
 from playbooks.cacao.types import Command
-
-#: characters of all commands of a step in its report
-REPORT_ROOM: Final = 1024 * 1024
 
 
 def record_outcome(*, work: Work, performed: Performed, carry_on: bool, beside: Sequence[UUID] = ()) -> Work | None:
@@ -53,6 +50,9 @@ def record_outcome(*, work: Work, performed: Performed, carry_on: bool, beside: 
 
 
 def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequence[UUID], is_again: bool) -> Work | None:
+    carried = carrying.carry_on(work, performed) if carry_on and not is_again else None
+    if carried is not None:
+        return carried.work
     with turn_of(work.run.execution_id) as turn:
         holds, may_go_on = (False, False) if turn is None else _end_attempt(work, performed)
         if turn is None or not holds:
@@ -165,18 +165,12 @@ def _after(turn: Turn, work: Work, result: Result) -> list[Decision]:
 
 def _settle_completed(turn: Turn, work: Work, performed: Performed) -> list[Decision]:
     outcome, run = performed.outcome, work.run
-    effect = "none" if performed.effect_class in ("", "read") else "applied"
-    stored = {"output": outcome.output, "stderr": outcome.stderr, "exit_code": outcome.exit_code}
-    stored["status"] = outcome.status
+    effect, stored = performed.effect, result_of(outcome)
     try:
         if work.execution.script is None and not phases.is_last(work.step, run.note):
             return _next_phase(turn, work, performed, effect=effect, stored=stored)
-        written = values_of(work, outcome)
-        values = {**whole(run.note.get(phases.ANSWERS, {})), **written.values}
-        note: dict[str, object] = {"values": values}
-        if written.missing:
-            note["output_missing"] = list(written.missing)
-        statements.write_outcome(run, status="completed", effect=effect, result=stored, note=note | _report(performed))
+        values, note = written_and_noted(work, performed)
+        statements.write_outcome(run, status="completed", effect=effect, result=stored, note=note)
     except (OutputInvalid, TooLarge, Damaged) as error:
         # What was done stays done; only what came of it cannot be kept.
         ending = Ending(StepStatus.FAILED, error.reason, str(error), effect)
@@ -191,7 +185,7 @@ def _next_phase(
     """The machine's commands are done and a person's follows: the step run is claimed once more for it."""
     run = work.run
     done = phases.phase(work.step, run.note).stop
-    note = {phases.DONE: done} | _report(performed)
+    note = {phases.DONE: done} | performed.report()
     statements.write_outcome(
         run, status="pending", effect=effect, result=stored, counts=False, due_at=turn.now, note=note
     )
@@ -219,20 +213,11 @@ def _ask_person(turn: Turn, work: Work, command: Command) -> list[Decision]:
 def _ask_whether_to_act(turn: Turn, work: Work, performed: Performed, asked: ToApprove) -> list[Decision]:
     """S6: the step waits for votes. An approval of something else is void from here on (I15)."""
     run = work.run
-    note = {approving.NOTE: None} | _report(performed)
+    note = {approving.NOTE: None} | performed.report()
     statements.write_outcome(run, status="waiting", effect=run.effect, counts=False, note=note)
     turn.event("step.waiting", run.id, step=run.step_id, scope=run.scope_path)
     open_approval(turn, work.step, run.scope_path, asked)
     return []
-
-
-def _report(performed: Performed) -> dict[str, object]:
-    """The commands as the report shows them, as far as a report has room."""
-    room, shown = REPORT_ROOM, []
-    for command in performed.commands_b64:
-        room -= len(command)
-        shown.append(command if room >= 0 else "")
-    return {"commands_b64": shown} if shown else {}
 
 
 def _settle_scripted_answer(turn: Turn, work: Work, performed: Performed) -> list[Decision]:
@@ -257,7 +242,7 @@ def _settle_otherwise(turn: Turn, work: Work, performed: Performed, ending: Endi
         effect=ending.effect,
         due_at=next_round(run, performed, now=turn.now) if is_uncertain else ending.due_at,
         quarantine_until=turn.now + performed.call_limit if is_uncertain else None,
-        note=_report(performed),
+        note=performed.report(),
     )
     data = {"step": run.step_id, "scope": run.scope_path, "attempt": run.fence}
     if ending.reason:
