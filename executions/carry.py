@@ -8,15 +8,23 @@ on ``at``, which has one row or none: all of it happens, or nothing does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import connection
 
-from executions.rows import MAY_BE_GATED, StepRunRow
+from executions.engine.facts import ScopeFact
+from executions.rows import MAY_BE_GATED, ExecutionRow, StepRunRow, scope_fact
 from manual.policies import COVERS_CALLS
 
 OPENED, TAKEN, ENDED = "opened", "taken", "ended"
+
+_NO_GATE: Final = """
+       AND NOT EXISTS (SELECT 1 FROM executions_switch w
+                        WHERE w.lifted_at IS NULL AND (w.tenant_id IS NULL OR w.tenant_id = %(tenant)s))
+       AND NOT EXISTS (SELECT 1 FROM executions_cap c WHERE c.tenant_id = %(tenant)s AND c.kind <> 'connection')"""
 
 # Primary keys. A step run that goes ahead, a switch or a cap leaves the decision to the usual way.
 _HELD: Final = """
@@ -27,10 +35,7 @@ WITH held AS MATERIALIZED (
        AND s.id = %(run)s AND s.fence = %(fence)s AND s.status || '' = 'running'
        AND NOT EXISTS (SELECT 1 FROM executions_steprun a
                         WHERE a.status IN ('pending', 'retrying') AND a.published_at IS NOT NULL AND a.goes_ahead
-                          AND a.tenant_id <> %(tenant)s)
-       AND NOT EXISTS (SELECT 1 FROM executions_switch w
-                        WHERE w.lifted_at IS NULL AND (w.tenant_id IS NULL OR w.tenant_id = %(tenant)s))
-       AND NOT EXISTS (SELECT 1 FROM executions_cap c WHERE c.tenant_id = %(tenant)s AND c.kind <> 'connection')
+                          AND a.tenant_id <> %(tenant)s){gates}
        AND e.step_runs_made + %(made)s <= %(most)s{only}
        FOR UPDATE OF e, s
 )"""
@@ -60,7 +65,7 @@ _RECORDED: Final = """, ended AS (
 ), recorded AS (
     UPDATE executions_steprun s
        SET status = 'completed', reason = '', message = '', effect = %(effect)s, result = %(result)s::jsonb,
-           tries = s.tries + 1, due_at = NULL, lease_until = NULL, worker = NULL, quarantine_until = NULL,
+           tries = s.tries + %(tries)s, due_at = NULL, lease_until = NULL, worker = NULL, quarantine_until = NULL,
            note = s.note || %(note)s::jsonb, lost_attempts = 0, ended_at = t.now
       FROM at t WHERE s.id = t.id
 )"""
@@ -150,7 +155,7 @@ def _statement(follows: str, *, passes: bool, changes: bool) -> str:
     is_taken = follows == TAKEN
     source = {"columns": "taken.id AS taken_id, ", "source": " CROSS JOIN taken"} if is_taken else {}
     parts = [
-        _HELD.format(only=_ONLY_AN_END if follows == ENDED else ""),
+        _HELD.format(gates=_NO_GATE, only=_ONLY_AN_END if follows == ENDED else ""),
         _TAKEN if is_taken else "",
         _AT.format(**{"columns": "", "source": ""} | source),
         _RECORDED,
@@ -164,6 +169,65 @@ def _statement(follows: str, *, passes: bool, changes: bool) -> str:
         _FOLLOWING[follows],
     ]
     return "".join(parts)
+
+
+# Primary keys; read without a lock, to see whether a claim is a usual one.
+LOOK = f"""
+SELECT s.status || '' IN ('pending', 'retrying') AND s.due_at <= clock_timestamp(), s.needs IS NULL,
+       c.execution_id, c.path, p.path, c.opener_step, c.key, c.position, c.status, c.is_isolated, c.variables, c.writes,
+       {StepRunRow.COLUMNS}, {ExecutionRow.columns("e")}, clock_timestamp()
+  FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
+  JOIN executions_scope c ON c.id = s.scope_id LEFT JOIN executions_scope p ON p.id = c.parent_id
+ WHERE s.id = %s
+"""  # noqa: S608 (constants of this code)
+
+# Primary keys. Claims what was looked at, if it is as it was (I4, I17).
+CLAIM = f"""
+WITH held AS MATERIALIZED (
+    SELECT e.id AS execution_id, e.tenant_id, e.last_seq, e.step_runs_made, s.id AS taken_id
+      FROM executions_execution e JOIN executions_steprun s ON s.execution_id = e.id
+     WHERE e.id = %(execution)s AND e.status || '' = %(status)s AND e.held_at IS NULL AND e.stop_as = ''
+       AND s.id = %(run)s AND s.fence = %(fence)s AND s.status || '' IN ('pending', 'retrying')
+       AND s.due_at <= clock_timestamp() AND s.needs IS NULL{_NO_GATE}
+       FOR UPDATE OF e, s
+){_AT.format(columns="", source="")}{_CLAIMED}{_TOLD}, went AS (
+    UPDATE executions_execution e
+       SET last_seq = t.last_seq + %(seqs)s, status = 'running', started_at = COALESCE(e.started_at, t.now)
+      FROM at t WHERE e.id = t.execution_id
+)
+SELECT now, last_seq, step_runs_made FROM at
+"""  # noqa: S608
+
+
+def claim(args: Mapping[str, Any]) -> Sequence[Any] | None:
+    """Claim a step run; None where that is not for here."""
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, args)
+        row: Sequence[Any] | None = cursor.fetchone()
+        return row
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A step run before its claim. ``is_plain``: nothing is known yet of what its calls go through."""
+
+    is_due: bool
+    is_plain: bool
+    scope: ScopeFact
+    run: StepRunRow
+    execution: ExecutionRow
+
+
+def look(step_run: UUID) -> Seen | None:
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK, (step_run,))
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    is_due, is_plain, *rest = row
+    width = len(fields(StepRunRow))
+    scope, run, execution = rest[:10], rest[10 : 10 + width], rest[10 + width :]
+    return Seen(is_due, is_plain, scope_fact(scope), StepRunRow.read(run), ExecutionRow.read(execution))
 
 
 def record(follows: str, args: Mapping[str, Any], *, passes: bool, changes: bool) -> Sequence[Any] | None:

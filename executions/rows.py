@@ -67,6 +67,10 @@ class ExecutionRow:
     )
 
     @classmethod
+    def columns(cls, alias: str) -> str:
+        return ", ".join(f"{alias}.{name}" for name in cls.COLUMNS.split(", "))
+
+    @classmethod
     def read(cls, row: Sequence[Any]) -> Self:
         values = list(row)
         values[12], values[13] = payloads.unpack(values[0], values[12], depth=2), read_json(values[13])

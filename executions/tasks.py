@@ -23,6 +23,7 @@ from executions.chunks import Chunk
 from executions.leases import Holding, keeper
 from executions.performed import Abandoned, Gated, Performed, broken
 from executions.performing import perform
+from executions.services.carrying import take_up
 from executions.services.claiming import Work, claim_step
 from executions.services.handing_back import hand_back
 from executions.services.recording import record_outcome
@@ -117,9 +118,11 @@ def _run_or_drop(work: Work, shift: Shift) -> Work | None:
 def _claim(step_run_id: UUID) -> Work | None:
     """Claim; where this thread's connection broke, once more on a new one. The row stays due in any case."""
     asked_at = time.monotonic()
-    for in_doubt_since in (None, asked_at):
+    for is_again in (False, True):
         try:
-            return claim_step(step_run_id=step_run_id, worker=worker_name(), in_doubt_since=in_doubt_since)
+            if is_again:
+                return claim_step(step_run_id=step_run_id, worker=worker_name(), in_doubt_since=asked_at)
+            return take_up(step_run_id, worker=worker_name())
         except AWAY as error:
             if not is_away(error):
                 raise

@@ -43,12 +43,10 @@ class Rules:
     step_run_limit: int = STEP_RUN_LIMIT
 
 
-def start(workflow: Workflow, facts: Facts, rules: Rules) -> list[Decision]:
+def start(workflow: Workflow) -> Opened:
     """Open the start step; a worker claims it, so that accepting a start stays small."""
-    walk = Walk(workflow, facts, rules, made=0)
     step = workflow.steps[workflow.start]
-    walk.opened(step, ROOT, StepStatus.PENDING, _kind_of(step), delay=step.delay)
-    return walk.decisions
+    return Opened(step.id, ROOT, StepStatus.PENDING, _kind_of(step), delay=step.delay, timeout=step.timeout)
 
 
 def go_on(workflow: Workflow, facts: Facts, rules: Rules, *, step: str, scope: str, made: int) -> list[Decision]:

@@ -1,9 +1,9 @@
-"""Carries on in one statement: record a step, and open and claim what follows, or end the execution.
+"""Takes up a step and carries on, a statement each: claim; record, and open and claim what follows, or end.
 
-It is the usual case of ``recording``: a step completes, nobody asks the execution to stop or to pause, no switch or cap
-is over the tenant, and what follows needs no fact but those that the step itself has read. Whether that is so is asked
-inside the statement, of the rows it locks; where it is not, nothing is written and ``recording`` takes its usual way,
-which knows every case. So nothing that stands there needs to stand here.
+It is the usual case of ``claiming`` and ``recording``: a step completes, nobody asks the execution to stop or to pause,
+no switch or cap is over the tenant, and what follows needs no fact but those that the step itself has read. Whether
+that is so is asked inside the statement, of the rows it locks; where it is not, nothing is written and those two take
+their way, which knows every case. So nothing that stands there needs to stand here.
 """
 
 from __future__ import annotations
@@ -23,19 +23,23 @@ from core import failpoints
 from executions import carry, deadlines, events, payloads, phases
 from executions.engine import decide
 from executions.engine.apart import Damaged
-from executions.engine.decisions import Decision, Ended, Kind, Opened, Result, ScopeChanged
+from executions.engine.decisions import Decision, Ended, Kind, Moved, Opened, Result, ScopeChanged
 from executions.engine.facts import ScopeFact, ScopeStatus
 from executions.engine.outputs import OutputInvalid
 from executions.engine.statuses import ExecutionStatus, StepStatus
-from executions.facts import KnownFacts, NotKnown
+from executions.facts import KnownFacts, NotKnown, StoredFacts
 from executions.payloads import TooLarge
 from executions.performed import Performed
 from executions.rows import StepRunRow, scope_fact, scope_id, step_run_id
 from executions.rules import rules_of
-from executions.services.claiming import Work
+from executions.services.claiming import Work, claim_step
 from executions.services.outputs import result_of, written_and_noted
 from executions.stored_json import brief, storable, write_json
 from playbooks.cacao.types import StepType
+from playbooks.selectors import workflow_by_id
+
+#: an event: type, step run, data
+_Told = tuple[str, UUID | None, dict[str, Any]]
 
 
 class _NotUsual(Exception):
@@ -84,6 +88,70 @@ class _Following:
         return carry.ENDED if self.is_over else carry.TAKEN
 
 
+def take_up(step_run_id: UUID, *, worker: str) -> Work | None:
+    """Claim a due step run; None when somebody else has it, or it is not due, held, stopping or gated."""
+    asked_at = time.monotonic()
+    seen = carry.look(step_run_id)
+    if seen is None or not seen.is_due:
+        return None
+    work = _claimed(seen, worker=worker, asked_at=asked_at) if _is_usual(seen) else None
+    return work or claim_step(step_run_id=step_run_id, worker=worker)
+
+
+def _is_usual(seen: carry.Seen) -> bool:
+    execution = seen.execution
+    return (
+        execution.status in ("pending", "running")
+        and execution.held_at is None
+        and not execution.stop_as
+        and seen.is_plain
+        and seen.run.status == "pending"
+    )
+
+
+def _claimed(seen: carry.Seen, *, worker: str, asked_at: float) -> Work | None:
+    run, execution, fence = seen.run, seen.execution, seen.run.fence + 1
+    told: list[_Told] = [] if execution.started_at else [("execution.started", None, {})]
+    told.append(("step.claimed", run.id, {"step": run.step_id, "scope": run.scope_path, "attempt": fence}))
+    args = {
+        "execution": execution.id,
+        "tenant": execution.tenant_id,
+        "status": execution.status,
+        "run": run.id,
+        "fence": run.fence,
+        "worker": worker,
+        "lease": settings.SALLYPORT_LEASE,
+        **_events(told),
+    }
+    row = carry.claim(args)
+    if row is None:
+        return None
+    now, last_seq, made = row
+    execution = replace(
+        execution,
+        now=now,
+        status="running",
+        started_at=execution.started_at or now,
+        last_seq=last_seq + len(told),
+        step_runs_made=made,
+    )
+    transaction.on_commit(lambda: events.announce(execution.id, execution.tenant_id), robust=True)
+    facts = StoredFacts(execution).in_turn(execution, changed=[seen.scope])
+    if seen.scope.parent is not None:
+        facts.load_chain(run.scope_id)
+    run = replace(run, status="running", fence=fence)
+    return Work(execution, run, workflow_by_id(execution.version_id), facts, worker, asked_at)
+
+
+def _events(told: Sequence[_Told]) -> dict[str, Any]:
+    return {
+        "types": [type_ for type_, _, _ in told],
+        "runs": [run for _, run, _ in told],
+        "data": [write_json(data) for _, _, data in told],
+        "seqs": len(told),
+    }
+
+
 def carry_on(work: Work, performed: Performed) -> Carried | None:
     """Record a completed step and go on to what follows, in one statement that is its own commit.
 
@@ -93,9 +161,9 @@ def carry_on(work: Work, performed: Performed) -> Carried | None:
         return None
     try:
         known = KnownFacts.of(work.facts)
-        values, note = written_and_noted(work, performed)
+        came_to, values = _came_to(work, performed)
         following = _Following.of(_decisions(work, known, values))
-        args = _arguments(work, performed, note, following, known)
+        args = _arguments(work, performed, following, known) | came_to
     except (_NotUsual, NotKnown, OutputInvalid, TooLarge, Damaged):
         return None
     asked_at = time.monotonic()
@@ -113,7 +181,7 @@ def carry_on(work: Work, performed: Performed) -> Carried | None:
 def _may_be_usual(work: Work, performed: Performed) -> bool:
     return (
         performed.outcome.kind == OutcomeKind.COMPLETED
-        and work.run.kind == Kind.ACT
+        and (work.run.kind == Kind.ACT or work.step.type == StepType.START)
         and work.execution.script is None
         and work.step.question is None
         and not work.step.is_opener
@@ -124,21 +192,35 @@ def _may_be_usual(work: Work, performed: Performed) -> bool:
     )
 
 
-def _decisions(work: Work, known: KnownFacts, values: Mapping[str, Any]) -> list[Decision]:
-    return decide.after(
-        work.workflow,
-        known,
-        rules_of(work.execution),
-        step=work.run.step_id,
-        scope=work.run.scope_path,
-        result=Result(StepStatus.COMPLETED, values=values),
-        made=work.execution.step_runs_made,
-    )
+def _came_to(work: Work, performed: Performed) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """What the row of the step run keeps, and the variables that it writes.
+
+    Raises OutputInvalid, Damaged, NotKnown, TooLarge, _NotUsual.
+    """
+    if work.run.kind == Kind.CONTROL:
+        return {"effect": "none", "result": None, "note": "{}", "tries": 0}, {}
+    values, note = written_and_noted(work, performed)
+    kept = {
+        "effect": performed.effect,
+        "result": _in_row(work, result_of(performed.outcome)),
+        "note": _in_row(work, note, depth=2),
+        "tries": 1,
+    }
+    return kept, values
 
 
-def _arguments(
-    work: Work, performed: Performed, note: Mapping[str, Any], following: _Following, known: KnownFacts
-) -> dict[str, Any]:
+def _decisions(work: Work, known: KnownFacts, values: Mapping[str, Any]) -> Sequence[Decision]:
+    run, rules, made = work.run, rules_of(work.execution), work.execution.step_runs_made
+    if run.kind == Kind.CONTROL:
+        moved, *others = decide.go_on(work.workflow, known, rules, step=run.step_id, scope=run.scope_path, made=made)
+        if not isinstance(moved, Moved) or moved.to != StepStatus.COMPLETED:
+            raise _NotUsual
+        return others
+    result = Result(StepStatus.COMPLETED, values=values)
+    return decide.after(work.workflow, known, rules, step=run.step_id, scope=run.scope_path, result=result, made=made)
+
+
+def _arguments(work: Work, performed: Performed, following: _Following, known: KnownFacts) -> dict[str, Any]:
     """The values of the statement. Raises _NotUsual, TooLarge."""
     run, rules = work.run, rules_of(work.execution)
     told = _told(run, following)
@@ -150,15 +232,9 @@ def _arguments(
         "message": brief(performed.outcome.message),
         "code": storable(performed.outcome.code)[:64],
         "calls": write_json(list(performed.calls)),
-        "effect": performed.effect,
-        "result": _in_row(work, result_of(performed.outcome)),
-        "note": _in_row(work, note, depth=2),
         "made": len(following.passed) + (following.opened is not None),
         "most": rules.step_run_limit,
-        "types": [type_ for type_, _, _ in told],
-        "runs": [run_id for _, run_id, _ in told],
-        "data": [write_json(data) for _, _, data in told],
-        "seqs": len(told),
+        **_events(told),
     }
     if following.passed:
         args |= _passed(work, following.passed)
@@ -179,11 +255,12 @@ def _in_row(work: Work, document: Mapping[str, Any], *, depth: int = 1) -> str:
     return packed.text
 
 
-def _told(run: StepRunRow, following: _Following) -> list[tuple[str, UUID | None, dict[str, Any]]]:
-    """The events in the order of what they tell: (type, step run, data)."""
-    told: list[tuple[str, UUID | None, dict[str, Any]]] = [
-        ("step.completed", run.id, {"step": run.step_id, "scope": run.scope_path, "attempt": run.fence})
-    ]
+def _told(run: StepRunRow, following: _Following) -> list[_Told]:
+    """The events in the order of what they tell."""
+    data: dict[str, Any] = {"step": run.step_id, "scope": run.scope_path}
+    if run.kind != Kind.CONTROL:
+        data["attempt"] = run.fence
+    told: list[_Told] = [("step.completed", run.id, data)]
     for passed in following.passed:
         run_id = step_run_id(run.execution_id, passed.scope, passed.step)
         told.append(("step.completed", run_id, {"step": passed.step, "scope": passed.scope}))

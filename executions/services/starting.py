@@ -8,24 +8,20 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.models import Tenant
 from core import failpoints
 from core.actors import Actor
 from core.errors import Conflict, Invalid
 from core.models import uuid7
-from executions import outbox, payloads, statements
+from executions import beginning, deadlines, events, outbox, payloads
 from executions.admission import check_queue
+from executions.beginning import First
 from executions.engine import decide
-from executions.engine.facts import ROOT, ScopeFact
 from executions.engine.starting import VariablesRefused, values_at_start
-from executions.facts import StoredFacts
 from executions.models import Execution, StepRun
-from executions.rules import rules_of
-from executions.services.applying import carry_out
 from executions.stored_json import read_json
-from executions.turn import Turn
 from playbooks.cacao.types import Workflow
 from playbooks.models import PlaybookVersion
 from playbooks.selectors import workflow_by_id
@@ -86,6 +82,7 @@ def start_execution(
     execution = _insert(
         tenant=tenant,
         version=version,
+        variables=variables,
         inputs=dict(inputs),
         options=options,
         actor=actor,
@@ -95,6 +92,7 @@ def start_execution(
         depth=depth,
         deadline=_deadline(workflow, deadline),
         again_of=again_of,
+        now=now,
     )
     if execution is None and parent is not None:
         return Execution.objects.get(parent_step_run=parent)
@@ -103,8 +101,6 @@ def start_execution(
         found = _already_started(tenant.pk, start_key, start_digest)
         assert found is not None
         return found
-    _open_start(execution.pk, variables)
-    execution.refresh_from_db()
     failpoints.reach("before_start_commit")
     return execution
 
@@ -152,6 +148,7 @@ def _insert(
     *,
     tenant: Tenant,
     version: PlaybookVersion,
+    variables: dict[str, Any],
     inputs: dict[str, Any],
     options: dict[str, Any],
     actor: Actor,
@@ -161,9 +158,9 @@ def _insert(
     depth: int,
     deadline: timedelta,
     again_of: Execution | None,
+    now: datetime,
 ) -> Execution | None:
-    """Insert the execution; None when another start with this key was first."""
-    now = statements.database_now()
+    """Insert the execution with its first step run; None when another start with this key was first."""
     id_ = uuid7()
     try:
         packed = payloads.pack(id_, inputs, depth=2)
@@ -171,6 +168,7 @@ def _insert(
         raise StartRefused(
             "inputs_too_large", f"What the start gives is too large: {error}", name=error.name
         ) from error
+    root = payloads.pack(id_, variables)
     execution = Execution(
         id=id_,
         tenant=tenant,
@@ -185,24 +183,35 @@ def _insert(
         parent_step_run=parent,
         again_of=again_of,
         depth=depth,
-        deadline_at=now + deadline,
-        created_at=now,
+        last_seq=1,
+        step_runs_made=1,
     )
-    Execution.objects.bulk_create([execution], ignore_conflicts=True)
-    if not Execution.objects.filter(pk=execution.pk).exists():
+    first = _first_step_run(execution, now)
+    stored = beginning.insert(execution, first, inputs=packed.text, variables=root.text, deadline=deadline)
+    if stored is None:
         return None
+    execution.number, execution.created_at, execution.deadline_at = stored.number, stored.now, stored.deadline_at
+    execution._state.adding, execution._state.db = False, connection.alias
     packed.store(execution.pk)
+    root.store(execution.pk)
+    if stored.has_webhooks:
+        outbox.tell_start(execution)
+    transaction.on_commit(lambda: failpoints.reach("after_start_commit"))  # before anybody is told
+    transaction.on_commit(lambda: events.announce(id_, tenant.pk, wake=not first.delay), robust=True)
     return execution
 
 
-def _open_start(execution_id: UUID, variables: dict[str, Any]) -> None:
-    row = statements.lock_execution(execution_id)
-    assert row is not None
-    turn = Turn(row)
-    transaction.on_commit(lambda: failpoints.reach("after_start_commit"))  # before anybody is told
-    workflow = workflow_by_id(row.version_id)
-    statements.insert_scopes(row.id, [ScopeFact(path=ROOT, variables=variables)])
-    decisions = decide.start(workflow, StoredFacts(row), rules_of(row))
-    turn.wakes_dispatcher = bool(carry_out(turn, workflow, decisions))
-    outbox.tell_start(turn)
-    turn.close()
+def _first_step_run(execution: Execution, now: datetime) -> First:
+    """The start step; a worker claims it, so that accepting a start stays small. A script waits for nothing."""
+    workflow = workflow_by_id(execution.version_id)
+    opened = decide.start(workflow)
+    step = workflow.steps[opened.step]
+    deadline = deadlines.of_step_run(step, opened.kind, now)
+    return First(
+        step=step.id,
+        type=step.type.value,
+        kind=opened.kind.value,
+        wait=timedelta(0) if execution.options.get("script") else opened.delay,
+        delay=opened.delay,
+        deadline=None if deadline is None else deadline - now,
+    )

@@ -127,7 +127,7 @@ class Simulation:
 
     def play(self, choose: Callable[[list[Run]], Run] = lambda runs: runs[0]) -> Simulation:
         """Play until nothing can move. ``choose`` picks which of several that could move does."""
-        self.carry_out(decide.start(self.workflow, self, self.rules))
+        self.carry_out([decide.start(self.workflow)])
         while self.ended is None:
             movable = [run for run in self.runs.values() if self._can_move(run)]
             if not movable:
