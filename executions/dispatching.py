@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from kombu.exceptions import OperationalError
 
 from core import failpoints
-from executions import caps, queue, statements
+from executions import caps, idle, queue, statements
 from executions.claimable import CLAIMABLE, PUBLISHABLE, QUEUED, QUEUED_BY_KEY, SERVED
 from executions.queue import Nudge
 
@@ -178,6 +178,9 @@ def dispatch_due() -> int:
 
     The broker is asked and told while no row is locked, so a broker that hangs holds up nobody else.
     """
+    free = idle.take()
+    if free is not None:
+        return _publish([Nudge((step_run,)) for step_run in free]) if free else 0
     live = int(_row(SLOTS)[0])
     slots = max(live, 1)
     in_order, ahead, stale = _row(OUTSTANDING)

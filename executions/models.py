@@ -235,6 +235,7 @@ class StepRun(models.Model):
         )
         indexes = (
             models.Index(fields=("tenant", "due_at"), condition=QUEUED, name="step_run_queued"),
+            models.Index(fields=("due_at",), condition=QUEUED, name="step_run_due"),
             # due_at stands at the end: what is not due yet is passed over in the index.
             models.Index(
                 fields=("tenant", "execution", "position", "due_at"),
