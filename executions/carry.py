@@ -120,9 +120,8 @@ _CLAIMED: Final = """, claimed AS (
 
 _TOLD: Final = """, told AS (
     INSERT INTO executions_event (execution_id, seq, type, at, step_run_id, data)
-    SELECT t.execution_id, t.last_seq + n.number, n.type, t.now, n.step_run, n.data
-      FROM at t CROSS JOIN unnest(%(types)s::text[], %(runs)s::uuid[], %(data)s::jsonb[])
-           WITH ORDINALITY AS n(type, step_run, data, number)
+    SELECT t.execution_id, t.last_seq + n.number, n.event ->> 0, t.now, (n.event ->> 1)::uuid, n.event -> 2
+      FROM at t CROSS JOIN jsonb_array_elements(%(events)s::jsonb) WITH ORDINALITY AS n(event, number)
 )"""
 # The step run that is taken is told of by its row.
 _TOLD_OF_TAKEN: Final = """, told_of_taken AS (

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from executions.engine.apart import Apart
 
+_PLAIN: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
 #: characters of a message in a row or an event; what it is about stands elsewhere
 LONGEST_MESSAGE: Final = 4_000
 
@@ -39,6 +41,13 @@ def brief(message: str) -> str:
 
 
 def write_json(value: Any) -> str:
+    """Return JSON that PostgreSQL can hold; what it cannot hold is replaced as ``storable`` says."""
+    try:
+        text = _PLAIN(value)
+        if "\\u0000" not in text and (text.isascii() or text.encode()):
+            return text
+    except (TypeError, ValueError):
+        pass  # something that is no plain JSON, or a text or number that has no place there
     return json.dumps(storable(value), ensure_ascii=False, default=_as_text)
 
 

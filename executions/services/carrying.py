@@ -144,12 +144,7 @@ def _claimed(seen: carry.Seen, *, worker: str, asked_at: float) -> Work | None:
 
 
 def _events(told: Sequence[_Told]) -> dict[str, Any]:
-    return {
-        "types": [type_ for type_, _, _ in told],
-        "runs": [run for _, run, _ in told],
-        "data": [write_json(data) for _, _, data in told],
-        "seqs": len(told),
-    }
+    return {"events": write_json([(type_, run and str(run), data) for type_, run, data in told]), "seqs": len(told)}
 
 
 def carry_on(work: Work, performed: Performed) -> Carried | None:
