@@ -30,7 +30,7 @@ _NO_GATE: Final = """
 _HELD: Final = """
 WITH held AS MATERIALIZED (
     SELECT e.id AS execution_id, e.tenant_id, e.last_seq, e.step_runs_made, s.id, s.fence
-      FROM executions_execution e JOIN executions_steprun s ON s.execution_id = e.id
+      FROM executions_execution e CROSS JOIN executions_steprun s
      WHERE e.id = %(execution)s AND e.status || '' = 'running' AND e.held_at IS NULL AND e.stop_as = ''
        AND s.id = %(run)s AND s.fence = %(fence)s AND s.status || '' = 'running'
        AND NOT EXISTS (SELECT 1 FROM executions_steprun a
@@ -184,7 +184,7 @@ SELECT s.status || '' IN ('pending', 'retrying') AND s.due_at <= clock_timestamp
 CLAIM = f"""
 WITH held AS MATERIALIZED (
     SELECT e.id AS execution_id, e.tenant_id, e.last_seq, e.step_runs_made, s.id AS taken_id
-      FROM executions_execution e JOIN executions_steprun s ON s.execution_id = e.id
+      FROM executions_execution e CROSS JOIN executions_steprun s
      WHERE e.id = %(execution)s AND e.status || '' = %(status)s AND e.held_at IS NULL AND e.stop_as = ''
        AND s.id = %(run)s AND s.fence = %(fence)s AND s.status || '' IN ('pending', 'retrying')
        AND s.due_at <= clock_timestamp() AND s.needs IS NULL{_NO_GATE}
