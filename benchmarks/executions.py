@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+from django.db import connection
+
 from accounts.models import Tenant
 from accounts.services import create_tenant
 from core.actors import SYSTEM
-from executions.models import Execution
 from executions.services import start_execution
 from executions.statements import database_now
 from playbooks.cacao.types import Operation, Step, StepType, Workflow
@@ -91,9 +92,16 @@ def _wait(executions: Sequence[UUID]) -> None:
     pause = threading.Event()
     until = time.monotonic() + PATIENCE
     for execution in executions:
-        while (status := Execution.objects.values_list("status", flat=True).get(pk=execution)) != "completed":
+        while (status := _status(execution)) != "completed":
             if status in ("failed", "cancelled"):
                 raise RuntimeError(f"the benchmark's execution ended {status}")
             if time.monotonic() > until:
                 raise TimeoutError("the benchmark's executions did not end within three minutes")
             pause.wait(LOOK_EVERY)
+
+
+def _status(execution: UUID) -> str:
+    """By plain SQL: looking is no part of what is measured, so it takes as little of the processors as it can."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT status FROM executions_execution WHERE id = %s", (execution,))
+        return str(cursor.fetchone()[0])
