@@ -62,7 +62,7 @@ def plan(*, tenant_id: UUID, calls: Sequence[Call]) -> Plan:
     try:
         specs = [_spec_of(call) for call in calls]
         needs_connection = any(spec.connection_kind for spec in specs)
-        connections = list(selectors.of(tenant_id)) if needs_connection else []
+        connections = selectors.as_they_are(tenant_id) if needs_connection else []
         planned = tuple(_planned(call, spec, connections) for call, spec in zip(calls, specs, strict=True))
     except Invalid as error:
         return Plan(failure=failed(error.code, error.message, sent=False, retry=False))

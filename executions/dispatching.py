@@ -8,6 +8,7 @@ broker's queue is shorter than what is outstanding, so a full queue is never dou
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from executions.queue import Nudge
 log = logging.getLogger(__name__)
 
 NUDGES_A_SLOT = 4
+#: seconds; so long after more was due than slots were free nobody asks again whether that is so
+BACKLOG = 0.2
 #: no nudge names more, however wide the fan-out
 LONGEST_NUDGE = 50
 
@@ -173,14 +176,20 @@ class Picked:
     goes_ahead: bool
 
 
+_backlog_until = 0.0
+
+
 def dispatch_due() -> int:
     """Publish what is due as far as the window has room; return how many step runs were published.
 
     The broker is asked and told while no row is locked, so a broker that hangs holds up nobody else.
     """
-    free = idle.take()
-    if free is not None:
-        return _publish([Nudge((step_run,)) for step_run in free]) if free else 0
+    global _backlog_until
+    if time.monotonic() >= _backlog_until:
+        free = idle.take()
+        if free is not None:
+            return _publish([Nudge((step_run,)) for step_run in free]) if free else 0
+        _backlog_until = time.monotonic() + BACKLOG
     live = int(_row(SLOTS)[0])
     slots = max(live, 1)
     in_order, ahead, stale = _row(OUTSTANDING)

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 
 from connectors import dispatch
 from executions import delivering, nodes, statements, sweeper, tasks
-from executions.services import recording
+from executions.services import carrying, recording
 from executions.services.claiming import claim_step
 from executions.services.handing_back import hand_back
 from executions.sweeper import Sweeper
@@ -130,7 +130,8 @@ def test_a_claim_is_tried_once_more_on_a_new_connection(transactional_db: None, 
 
 def test_a_claim_that_cannot_be_made_is_no_error_of_the_task(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     execution = start(ONE)
-    monkeypatch.setattr(tasks, "claim_step", Failing(claim_step, times=2))
+    monkeypatch.setattr(tasks, "take_up", Failing(carrying.take_up))
+    monkeypatch.setattr(tasks, "claim_step", Failing(claim_step))
     monkeypatch.setattr(connection, "close", lambda: None)
     run_from(run_of(execution, "start").pk)
 

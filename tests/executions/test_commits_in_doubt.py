@@ -14,6 +14,7 @@ from django.db import Error, connection
 
 from accounts.models import Tenant
 from executions.models import Attempt, Execution, StepRun
+from executions.rows import step_run_id
 from executions.services.sweeping import sweep_once
 from executions.tasks import run_from
 from manual.models import ManualRequest
@@ -28,6 +29,7 @@ from tests.executions.acting import (
     asked,
     attempts,
     claim,
+    events,
     lose,
     one_step,
     open_reviews,
@@ -215,4 +217,36 @@ def test_a_hand_back_is_made_once(proxy: CommitProxy, start: Start, when: When) 
 
     assert run_of(execution, "a").status == "pending"
     assert attempts(execution, "a") == ["abandoned"]
+    check_history(execution)
+
+
+# -- what is one statement is its own commit; it is cut where its events go by
+
+
+@pytest.mark.parametrize("when", BOTH)
+def test_a_claim_of_one_statement_is_made_once(proxy: CommitProxy, start: Start, effects: Server, when: When) -> None:
+    execution = start(one_step(post("p")))
+    cut(proxy, when, lambda: run_from(run_of(execution, "start").pk), at=b'["execution.started"')
+
+    assert state(execution)[0] == "completed"
+    assert attempts(execution, "start") == attempts(execution, "p") == ["completed"]
+    assert events(execution).count("execution.started") == len(effects.requests) == 1
+    check_history(execution)
+
+
+@pytest.mark.parametrize("step", ["start", "p", "q"])
+@pytest.mark.parametrize("when", BOTH)
+def test_a_step_is_recorded_once_and_what_follows_is_claimed_once(
+    proxy: CommitProxy, start: Start, effects: Server, when: When, step: str
+) -> None:
+    """Also where nothing follows but the end of the execution."""
+    execution = start(flow(post("p", on_success="q"), post("q"), end(), first="p"))
+    record_of = f'["step.completed", "{step_run_id(execution.pk, "", step)}"'
+    cut(proxy, when, lambda: run_from(run_of(execution, "start").pk), at=record_of.encode())
+
+    assert state(execution)[0] == "completed"
+    assert [attempts(execution, name) for name in ("start", "p", "q")] == [["completed"]] * 3
+    assert events(execution).count("execution.completed") == 1
+    assert "note.late" not in events(execution)
+    assert len(effects.requests) == 2
     check_history(execution)

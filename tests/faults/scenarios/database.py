@@ -75,15 +75,17 @@ def kind_of(application: str, statements: list[str]) -> str:
     if application == "worker":
         for mark, kind in (
             ("tries = tries +", "record"),
+            ("tries = s.tries +", "record"),  # and what follows, in one statement
             ("SET intent_fence", "intent"),
             ("fence = s.fence + 1", "claim"),
+            ("fence = n.fence + 1", "claim"),
         ):
             if mark in text:
                 return kind
     if application == "sweep" and "UPDATE executions_execution" in text:
         return "sweep"
     if application == "driver":
-        for mark, kind in (('INSERT INTO "executions_execution"', "start"), ('UPDATE "manual_manualrequest"', "answer"),
+        for mark, kind in (("INSERT INTO executions_execution (", "start"), ('UPDATE "manual_manualrequest"', "answer"),
                            ("UPDATE executions_execution", "cancel")):  # fmt: skip
             if mark in text:
                 return kind
