@@ -45,7 +45,7 @@ class Work:
         return max(self.run.deadline_at - self.execution.now - gone, timedelta(milliseconds=1))
 
 
-def claim_step(*, step_run_id: UUID, worker: str, in_doubt_since: float | None = None) -> Work | None:
+def claim_step(step_run_id: UUID, *, worker: str, in_doubt_since: float | None = None) -> Work | None:
     """Claim a due step run; None when somebody else has it, or it is not due, held, stopping or gated.
 
     ``in_doubt_since``: this machine's monotonic clock from before an earlier claim whose commit got no answer (6.8); if

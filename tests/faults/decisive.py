@@ -29,11 +29,19 @@ from connectors.models import Connection
 from connectors.services import save_connection
 from core import failpoints
 from core.actors import SYSTEM
-from executions import dispatching, events, leases, nodes, performing, queue, statements, tasks
+from executions import carry, dispatching, events, leases, nodes, performing, queue, statements, tasks
 from executions.leases import Holding
 from executions.models import Attempt, Event, Execution, Review, Scope, StepRun
 from executions.performed import Abandoned, Performed
-from executions.services import Quarantined, answer_request, cancel_execution, pause_execution, resolve_review, sweeping
+from executions.services import (
+    Quarantined,
+    answer_request,
+    cancel_execution,
+    carrying,
+    pause_execution,
+    resolve_review,
+    sweeping,
+)
 from executions.services import starting as starting_service
 from executions.services.claiming import Work, claim_step
 from executions.services.recording import record_outcome
@@ -67,6 +75,7 @@ from tests.flows.starting import make_tenant, start_workflow, store_workflow
 from tests.races.racing import racers
 
 ONE = flow(act("a", on_success="end"), end(), first="a")
+TWO = flow(act("a", on_success="b"), act("b", on_success="end"), end(), first="a")
 UNSAFE = Performed(Outcome(OutcomeKind.COMPLETED), effect_class="unsafe", is_intended=True)
 
 
@@ -459,6 +468,60 @@ def a_worker_carries_on_after_a_pause(ground: Ground) -> None:
     following = record_outcome(work=work, performed=DONE, carry_on=True)
 
     holds(following is None, "I17", "a worker that carries on claims after the pause")
+
+
+def a_worker_carries_on_after_a_stop(ground: Ground) -> None:
+    execution = ground.start(TWO)
+    advance(execution, "start")
+    work: Work = claim(execution, "a")
+    cancel_execution(execution=execution, actor=SYSTEM, now=NOON)
+    following = record_outcome(work=work, performed=DONE, carry_on=True)
+
+    holds(following is None, "I18", "a worker that carries on starts a step after the stop")
+    holds(not StepRun.objects.filter(execution=execution, step_id="b").exists(), "I18", "a step was opened after it")
+
+
+def a_frozen_worker_wakes_up_and_carries_on(ground: Ground) -> None:
+    execution = ground.start(TWO)
+    advance(execution, "start")
+    frozen = claim(execution, "a", worker="frozen")
+    lose(frozen)
+    sweeping.sweep_once()
+    successor = claim(execution, "a", worker="successor")
+    following = record_outcome(work=frozen, performed=DONE, carry_on=True)
+
+    run = run_of(execution, "a")
+    holds(following is None, "I5", "a late worker goes on to the next step")
+    holds(
+        (run.status, run.fence) == ("running", successor.run.fence), "I5", f"a late worker made the step {run.status}"
+    )
+
+
+def two_workers_have_seen_the_same_step_due(ground: Ground) -> None:
+    execution = ground.start(ONE)
+    run, look = run_of(execution, "start").pk, carry.look
+
+    def seen_too_early(step_run: UUID) -> Any:
+        found = look(step_run)
+        claim(execution, "start", worker="first")
+        return found
+
+    with patch.object(carry, "look", seen_too_early):
+        second = carrying.take_up(run, worker="second")
+    holds(second is None, "I4", "two workers have claimed one step run")
+
+
+def a_pause_comes_between_a_look_and_a_claim(ground: Ground) -> None:
+    execution = ground.start(ONE)
+    run, look = run_of(execution, "start").pk, carry.look
+
+    def seen_too_early(step_run: UUID) -> Any:
+        found = look(step_run)
+        pause_execution(execution=execution, actor=SYSTEM, now=NOON)
+        return found
+
+    with patch.object(carry, "look", seen_too_early):
+        holds(carrying.take_up(run, worker="w") is None, "I17", "a claim went on after the pause was committed")
 
 
 def a_sweep_acts_on_what_it_saw_before(ground: Ground) -> None:

@@ -16,10 +16,10 @@ from unittest.mock import patch
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from executions import approving, dispatching, performing, preparing, statements, turn
+from executions import approving, carry, dispatching, performing, preparing, statements, turn
 from executions.engine import decide
 from executions.models import StepRun
-from executions.services import claiming, recording, resolving, sweeping
+from executions.services import claiming, recording, resolving, starting, sweeping
 from executions.switches import SWITCHED_PLAN
 from tests.faults import decisive
 from tests.faults.decisive import Scenario
@@ -203,7 +203,7 @@ def _announced_before_commit() -> list[Patch]:
         atomic = staticmethod(transaction.atomic)
         on_commit = staticmethod(at_once)
 
-    return [patch.object(turn, "transaction", Now)]
+    return [patch.object(module, "transaction", Now) for module in (turn, starting)]
 
 
 def _failed_without_a_review() -> list[Patch]:
@@ -247,6 +247,28 @@ def _by_due_time() -> list[Patch]:
 def _switch_from_a_cache() -> list[Patch]:
     """What the intent would ask was read before the switch was set."""
     return [_sql("INTENT", (f"AND NOT {SWITCHED_PLAN}", ""))]
+
+
+def _record_without(*conditions: str) -> list[Patch]:
+    """The one statement that records and carries on, without some of what it asks of the rows it locks."""
+    whole = carry._statement
+
+    def without(follows: str, **more: Any) -> str:
+        text = whole(follows, **more)
+        for condition in conditions:
+            assert condition in text, f"the statement no longer has {condition!r}"
+            text = text.replace(condition, "")
+        return text
+
+    return [patch.object(carry, "_statement", without)]
+
+
+def _claim_without(*conditions: str) -> list[Patch]:
+    text = carry.CLAIM
+    for condition in conditions:
+        assert condition in text, f"the claim no longer has {condition!r}"
+        text = text.replace(condition, "")
+    return [patch.object(carry, "CLAIM", text)]
 
 
 def _commits_acknowledged_early() -> list[Patch]:
@@ -361,6 +383,31 @@ MUTANTS = {
         Mutant(
             "M29", "the kill switch inside the intent", decisive.a_switch_is_set_between_two_calls,
             ("SEC-66",), _switch_from_a_cache,
+        ),
+        Mutant(
+            "M30", "the fence in the statement that records and carries on",
+            decisive.a_frozen_worker_wakes_up_and_carries_on, ("I5",),
+            lambda: _record_without(" AND s.fence = %(fence)s"),
+        ),
+        Mutant(
+            "M31", "the pause in the statement that records and carries on",
+            decisive.a_worker_carries_on_after_a_pause, ("I17",),
+            lambda: _record_without(" AND e.status || '' = 'running'", " AND e.held_at IS NULL"),
+        ),
+        Mutant(
+            "M32", "the stop in the statement that records and carries on",
+            decisive.a_worker_carries_on_after_a_stop, ("I18",), lambda: _record_without(" AND e.stop_as = ''"),
+        ),
+        Mutant(
+            "M33", "a claim looks again at what it locks", decisive.two_workers_have_seen_the_same_step_due,
+            ("I4",), lambda: _claim_without(
+                " AND e.status || '' = %(status)s", " AND s.fence = %(fence)s",
+                " AND s.status || '' IN ('pending', 'retrying')",
+            ),
+        ),
+        Mutant(
+            "M34", "a claim looks again at its execution", decisive.a_pause_comes_between_a_look_and_a_claim,
+            ("I17",), lambda: _claim_without(" AND e.status || '' = %(status)s", " AND e.held_at IS NULL"),
         ),
     )
 }  # fmt: skip

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from random import Random
+
+import pytest
 
 from core.actors import SYSTEM
 from executions import statements
 from executions.models import Attempt, Event, StepRun
 from executions.services import cancel_execution, pause_execution
+from executions.services.carrying import take_up
 from executions.services.claiming import Work, claim_step
 from executions.services.sweeping import take_back_lost
 from tests.engine.test_decide import act, end, flow
@@ -23,23 +27,25 @@ from tests.races.racing import ROUNDS, racers, staggered, until_both_win
 ONE = flow(act("a", on_success="end"), end(), first="a")
 
 
-def test_of_sixteen_workers_one_claims(start: Start) -> None:
+@pytest.mark.parametrize("claims", [claim_step, take_up])
+def test_of_sixteen_workers_one_claims(start: Start, claims: Callable[..., Work | None]) -> None:
     with racers(16) as threads:
         for _ in range(ROUNDS // 2):
             run = run_of(start(ONE), "start").pk
-            won = threads.all_at_once(partial(claim_step, step_run_id=run, worker="w"))
+            won = threads.all_at_once(partial(claims, run, worker="w"))
 
             assert len([found for found in won if found is not None]) == 1
             assert list(Attempt.objects.filter(step_run=run).values_list("number", flat=True)) == [1]
 
 
-def test_no_claim_follows_a_pause(start: Start) -> None:
+@pytest.mark.parametrize("claim_it", [claim_step, take_up])
+def test_no_claim_follows_a_pause(start: Start, claim_it: Callable[..., Work | None]) -> None:
     with racers(2) as threads:
 
         def play(number: int) -> str:
             execution = start(ONE)
             run = run_of(execution, "start").pk
-            claims = partial(claim_step, step_run_id=run, worker="w")
+            claims = partial(claim_it, run, worker="w")
             pauses = partial(pause_execution, execution=execution, actor=SYSTEM, now=NOON)
             threads.run(staggered(number, claims, pauses))
             told = list(Event.objects.filter(execution=execution).order_by("seq").values_list("type", flat=True))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from uuid import UUID
 
 import pytest
 
-from executions.models import Event, Scope, StepRun
+from executions.models import Attempt, Event, Scope, StepRun
 from executions.tasks import run_from
-from playbooks.cacao.types import Step, StepType, Variable, Workflow
+from playbooks.cacao.types import Operation, Step, StepType, Variable, Workflow
 from tests.engine.test_decide import act, condition, end, flow
 from tests.executions.acting import advance, claim, record, run_of, state
 from tests.executions.histories import check_history
@@ -38,6 +39,40 @@ def test_branches_that_end_at_once_are_joined_once(start: Start, width: int, rou
             advance(execution, "after")
             assert state(execution)[0] == "completed"
             check_history(execution)
+
+
+@pytest.mark.parametrize("width", [24, 3])
+def test_workers_that_carry_on_do_each_branch_once_and_join_once(start: Start, settings: object, width: int) -> None:
+    """Each worker has the nudge of one branch, and takes those that it comes to before their own nudge does."""
+    settings.SALLYPORT_ALLOW_FAKE = True  # type: ignore[attr-defined]
+    firsts = tuple(f"b{n}" for n in range(width))
+    fork = Step(id="fork", type=StepType.PARALLEL, next_steps=firsts, on_success="after")
+    branches = [look(name, on_success=f"end-{name}") for name in firsts]
+    workflow = flow(
+        fork, *branches, *[end(f"end-{name}") for name in firsts], look("after", on_success="end"), end(), first="fork"
+    )
+    with racers(6) as threads:
+        for number in range(ROUNDS // 5):
+            execution = start(workflow)
+            advance(execution, "start")
+            runs = [run_of(execution, name).pk for name in firsts]
+            assert threads.run([partial(run_all, runs[n::6] or [runs[n % width]]) for n in range(6)]) == [None] * 6
+
+            assert state(execution)[0] == "completed", number
+            attempts = Attempt.objects.filter(step_run__execution=execution, step_run__kind="act")
+            assert attempts.count() == width + 1
+            assert Event.objects.filter(execution=execution, type="execution.completed").count() == 1
+            check_history(execution)
+
+
+def look(name: str, *, on_success: str) -> Step:
+    operation = Operation(name="fake.read", reference="act-fake-read", parameters={"output": name})
+    return Step(id=name, type=StepType.ACTION, operation=operation, on_success=on_success)
+
+
+def run_all(step_runs: list[UUID]) -> None:
+    for step_run in step_runs:
+        run_from(step_run)
 
 
 def test_nudges_that_come_many_times_visit_a_loop_in_order(start: Start, settings: object) -> None:
