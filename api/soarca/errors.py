@@ -96,11 +96,7 @@ class OpenPermission(DeclaredPermission):
             return super().has_permission(request, view)
         except Refusal as refusal:
             caller = request.auth
-            if (
-                refusal.kind is Kind.FORBIDDEN
-                and isinstance(caller, Caller)
-                and caller.actor.kind is ActorKind.SYSTEM
-            ):
+            if refusal.kind is Kind.FORBIDDEN and isinstance(caller, Caller) and caller.actor.kind is ActorKind.SYSTEM:
                 raise Refusal(Kind.UNAUTHORIZED) from None
             raise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TOKEN_PREFIX: Final = "fin_"  # noqa: S105 (what all of them begin with)
 #: characters of a registration token: fewer could be guessed
 SHORTEST_TOKEN: Final = 16
+#: how long a fin that was unregistered is told so
+FAREWELL: Final = timedelta(hours=1)
 
 
 class TokenTooShort(Invalid):
@@ -44,13 +46,18 @@ class Capability:
 
 def set_registration_token(*, tenant: Tenant, token: str, now: datetime) -> FinToken:
     """Let fins register with ``token`` for this tenant; the one before holds no more. Raises TokenTooShort."""
-    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
-        raise TokenTooShort(f"A token has {SHORTEST_TOKEN} printable ASCII characters or more, and no spaces.")
+    check_token(token)
     digest = selectors.digest_of(token)
     if FinToken.objects.filter(digest=digest).exclude(tenant=tenant).exists():
         raise TokenTooShort("This token cannot be used. Choose another.")
     found, _ = FinToken.objects.update_or_create(tenant=tenant, defaults={"digest": digest, "changed_at": now})
     return found
+
+
+def check_token(token: str) -> None:
+    """Raises TokenTooShort."""
+    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+        raise TokenTooShort(f"A token has {SHORTEST_TOKEN} printable ASCII characters or more, and no spaces.")
 
 
 @transaction.atomic
@@ -138,6 +145,12 @@ def unregister(*, fin: Fin, now: datetime) -> None:
 def forget(*, fin: Fin) -> None:
     """Take a fin out that said itself that it goes, or that was told."""
     fin.delete()
+
+
+def forget_removed(*, tenant_id: UUID, now: datetime) -> None:
+    """Take fins out that were unregistered and never said that they heard of it."""
+    removed = Fin.objects.filter(tenant_id=tenant_id, removed_at__lt=now - FAREWELL)
+    removed.delete()
 
 
 def drop_capability(*, capability: FinCapability) -> None:

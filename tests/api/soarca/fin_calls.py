@@ -17,8 +17,7 @@ from connectors.fin.models import FinJob
 from connectors.fin.services import set_registration_token
 from executions.models import StepRun
 from executions.services.sweeping import sweep_once
-from tests.api.soarca.calls import Api, Json, Waiting, manual_playbook, read, run, start, variable
-from tests.api.soarca.calls import END, START, STEP
+from tests.api.soarca.calls import END, START, STEP, Api, Json, Waiting, manual_playbook, read, run, start, variable
 
 ECHO = "echo-tool"
 AGENT = "echo-tool--c1c1c1c1-0000-4000-8000-000000000003"
@@ -101,9 +100,7 @@ def fin_playbook(**step: Any) -> Json:
         },
         OTHER_HOST: {"type": "linux", "name": "web-2", "address": {"dname": ["web-2.example.org"]}},
     }  # fmt: skip
-    document["authentication_info_definitions"] = {
-        LOGIN: {"type": "user-auth", "username": "soar", "password": SECRET}
-    }
+    document["authentication_info_definitions"] = {LOGIN: {"type": "user-auth", "username": "soar", "password": SECRET}}
     return document
 
 
