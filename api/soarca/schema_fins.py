@@ -28,7 +28,6 @@ class FinTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
 NOTHING = OpenApiResponse(description="Done, or nothing there; no body.")
 EMPTY = OpenApiResponse({"type": "object"}, description="An empty object.")
 NAMES = OpenApiResponse({"type": "array", "items": {"type": "string"}}, description="Names only.")
-STATES = ["success", "failure"]
 
 
 class FinCapabilityShape(Shape):
@@ -94,14 +93,14 @@ class FinAction(Shape):
 
 class FinTargetResult(Shape):
     target_index = serializers.IntegerField(required=False, allow_null=True)
-    state = serializers.ChoiceField(STATES)
+    state = serializers.CharField(help_text="success or failure")
     failed_command_index = serializers.IntegerField(required=False, allow_null=True)
     variables = serializers.DictField(child=SoarcaVariable(), required=False)
     error = serializers.CharField(required=False, allow_null=True)
 
 
 class FinResult(Shape):
-    state = serializers.ChoiceField(STATES)
+    state = serializers.CharField(help_text="success or failure")
     variables = serializers.DictField(child=SoarcaVariable(), required=False)
     error = serializers.CharField(required=False, allow_null=True)
     target_results = FinTargetResult(many=True, required=False, allow_null=True)

@@ -15,6 +15,8 @@ from core.models import uuid7
 from core.secrets import Secret, SecretContext, open_sealed, seal
 
 _FIELD: Final = "sealed_secrets"
+#: in place of secrets that are not kept any more
+GONE: Final = "gone"
 
 
 def offer(
@@ -57,7 +59,7 @@ def secrets_of(job: FinJob) -> dict[str, str]:
 
     Raises SecretUnreadable, MasterKeyMissing.
     """
-    if not job.sealed_secrets:
+    if job.sealed_secrets in ("", GONE):
         return {}
     opened = open_sealed(job.sealed_secrets, context=_context(job.tenant_id, job.pk), keyring=keyring())
     found: dict[str, str] = json.loads(opened.reveal())
@@ -66,8 +68,9 @@ def secrets_of(job: FinJob) -> dict[str, str]:
 
 def end(job: FinJob, state: str, **more: Any) -> None:
     """A job is over: nothing of what was to be done is kept."""
+    sealed = GONE if job.sealed_secrets else ""
     FinJob.objects.filter(pk=job.pk).update(
-        state=state, body={}, sealed_secrets="", lease_until=None, values={}, progress="", **more
+        state=state, body={}, sealed_secrets=sealed, lease_until=None, values={}, progress="", **more
     )
 
 

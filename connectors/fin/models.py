@@ -125,7 +125,8 @@ class FinJob(UUIDModel):
     state = models.CharField(max_length=8, default="open")
     #: {"commands": [...], "targets": [{"id", "target", "authentication"}]}, filled in and without secrets
     body: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
-    sealed_secrets = models.TextField(blank=True, editable=False)  # {"<target index>": {property: secret}}
+    #: {"<target index>.<property>": secret}; once it is over, whether there were any
+    sealed_secrets = models.TextField(blank=True, editable=False)
     fin = models.ForeignKey(Fin, on_delete=models.SET_NULL, null=True, related_name="jobs")
     created_at = models.DateTimeField()
     taken_at = models.DateTimeField(null=True)

@@ -28,6 +28,7 @@ from executions.models import Execution, StepRun
 from executions.preparing import is_secret, secret_names
 from executions.services import callbacks
 from executions.stored_json import storable
+from executions.switches import EFFECTS
 from executions.turn import Turn, turn_of
 from playbooks.cacao.types import Step, Variable, Workflow
 from playbooks.cacao.values import text_of
@@ -54,7 +55,9 @@ SELECT id, execution_id FROM connectors_finjob
 """
 # Index fin_job_live. A step run that runs has an attempt that is being recorded.
 CLOSE = """
-UPDATE connectors_finjob j SET state = 'closed', body = '{}', values = '{}', sealed_secrets = '', lease_until = NULL
+UPDATE connectors_finjob j
+   SET state = 'closed', body = '{}', values = '{}', lease_until = NULL, progress = '',
+       sealed_secrets = CASE WHEN sealed_secrets = '' THEN '' ELSE 'gone' END
  WHERE j.state IN ('open', 'taken') AND NOT EXISTS (
     SELECT 1 FROM executions_steprun s
      WHERE s.id = j.step_run_id AND s.fence = j.fence AND s.status || '' IN ('waiting', 'running'))
@@ -118,7 +121,7 @@ def take(job_id: UUID, execution_id: UUID, fin: Fin, *, lease: timedelta | None,
             return None
         job = FinJob.objects.select_for_update(skip_locked=True).filter(pk=job_id, state="open").first()
         run = callbacks.waiting_run(turn, job.step_run_id, job.fence) if job is not None else None
-        if job is None or run is None or statements.standing(run.pk, run.needs or ()).is_switched:
+        if job is None or run is None or _is_switched(job):
             return None
         try:
             handed = handed_of(turn, run, job)
@@ -146,6 +149,12 @@ def handed_of(turn: Turn, run: StepRun, job: FinJob) -> Handed:
     return Handed(
         job, run, step, playbook.cacao_id, _variables(turn, workflow, step, run), job.body["commands"], targets
     )
+
+
+def _is_switched(job: FinJob) -> bool:
+    """Whether a kill switch is over what the job goes through, as the gates of a call name it."""
+    needs = ["connector:fin", f"effect_class:{job.effect}"] + ([] if job.effect == EffectClass.READ else [EFFECTS])
+    return statements.standing(job.step_run_id, needs).is_switched
 
 
 def _login(
@@ -178,10 +187,10 @@ def _variables(turn: Turn, workflow: Workflow, step: Step, run: StepRun) -> dict
 def keep_alive(*, fin: Fin, job_id: UUID, progress: str | None) -> str:
     """Extend the lease of a job; return "", or CANCEL where nobody waits for it. Raises JobNotFound, JobNotYours."""
     job = _job_of(fin, job_id)
-    if not _changed(EXTEND, (settings.FIN_JOB_LEASE, progress, job.pk)):
+    told = None if progress is None else cleaned(job, Report(True, error=progress)).error
+    if not _changed(EXTEND, (settings.FIN_JOB_LEASE, told, job.pk)):
         return CANCEL
-    run = StepRun.objects.only("needs").get(pk=job.step_run_id)
-    return CANCEL if statements.standing(run.pk, run.needs or ()).is_switched else ""
+    return CANCEL if _is_switched(job) else ""
 
 
 def record_report(*, fin: Fin, job_id: UUID, report: Report) -> None:
@@ -220,7 +229,8 @@ def _record(turn: Turn, job: FinJob, report: Report) -> None:
 
 def keep_late(turn: Turn, job: FinJob, report: Report) -> None:
     outcome = OutcomeKind.COMPLETED if report.success else OutcomeKind.FAILED
-    callbacks.keep_late(turn, job.step_run_id, job.fence, outcome=outcome.value, message=report.error)
+    said = cleaned(job, report).error
+    callbacks.keep_late(turn, job.step_run_id, job.fence, outcome=outcome.value, message=said)
 
 
 def settle(turn: Turn, run: StepRun, job: FinJob, report: Report) -> None:
@@ -236,11 +246,16 @@ def settle(turn: Turn, run: StepRun, job: FinJob, report: Report) -> None:
 
 
 def cleaned(job: FinJob, report: Report) -> Report:
-    """Return the report with stars in place of the secrets that went along with the job (SEC-20)."""
+    """Return the report with stars in place of the secrets that went along with the job (SEC-20).
+
+    Where they cannot be searched for, because they are gone or do not open, nothing of what it says is kept.
+    """
+    if job.sealed_secrets == jobs.GONE:
+        return Report(report.success)
     try:
         secrets = list(jobs.secrets_of(job).values())
     except DomainError:
-        return Report(report.success)  # what cannot be opened cannot be searched for, so nothing is kept
+        return Report(report.success)
     if not secrets:
         return report
     scrubber = Scrubber(secrets)

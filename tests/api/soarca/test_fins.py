@@ -315,7 +315,11 @@ def test_targets_come_with_their_log_on_and_no_secret_is_stored_readable(api: Ap
     run(waiting.execution)
     assert SECRET not in api.get(f"/reporter/{waiting.execution}").content.decode()
     assert SECRET not in " ".join(str(each.__dict__) for each in stored_jobs())
-    assert stored_jobs()[0].sealed_secrets == ""
+    assert (stored_jobs()[0].sealed_secrets, stored_jobs()[0].body) == ("gone", {})
+    assert fin.report(job, "failure", error=f"after all not, with {SECRET}").status_code == 204
+    note = Attempt.objects.get(step_run=step_run(waiting.execution)).late_note
+    assert note is not None
+    assert note["message"] == ""
 
 
 def test_a_value_that_could_be_code_is_refused_before_anything_is_sent(api: Api, fin: Fin) -> None:

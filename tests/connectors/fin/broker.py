@@ -87,13 +87,15 @@ def bridge(tenant_id: UUID, port: int) -> Iterator[None]:
 def _wait_for_subscriber(port: int) -> None:
     """Wait until somebody listens on ``soarca``: a message that is none is refused."""
     probe = MqttFin(port, "probe")
-    probe.listen("soarca")
-    until = time.monotonic() + LONG
-    while time.monotonic() < until:
-        probe.publish("soarca", {"type": "nonsense", "message_id": str(uuid4())})
-        if probe.find(lambda _, body: body.get("type") == "nack", within=0.3) is not None:
-            probe.close()
-            return
+    try:
+        probe.listen("soarca")
+        until = time.monotonic() + LONG
+        while time.monotonic() < until:
+            probe.publish("soarca", {"type": "nonsense", "message_id": str(uuid4())})
+            if probe.find(lambda _, body: body.get("type") == "nack", within=0.3) is not None:
+                return
+    finally:
+        probe.close()
     pytest.fail("the bridge does not listen")
 
 
