@@ -1,11 +1,9 @@
 """A fin written with SOARCA's Python library (MQTT), unmodified: ``pong.py PORT FIN_ID CAPABILITY_ID``.
 
-Runs in an environment of its own. It says on standard output what it was told, and leaves when a line comes in.
+Runs in an environment of its own. It says on standard output what it was told, and ends when it is unregistered.
 """
 
 import sys
-import threading
-from uuid import uuid1
 
 from soarca_fin_python_library.models.agent_structure import AgentStructure  # type: ignore[import-not-found]
 from soarca_fin_python_library.models.capability_structure import CapabilityStructure  # type: ignore[import-not-found]
@@ -13,7 +11,6 @@ from soarca_fin_python_library.models.command import Command  # type: ignore[imp
 from soarca_fin_python_library.models.external_reference import ExternalReference  # type: ignore[import-not-found]
 from soarca_fin_python_library.models.result_structure import ResultStructure  # type: ignore[import-not-found]
 from soarca_fin_python_library.models.step_structure import StepStructure  # type: ignore[import-not-found]
-from soarca_fin_python_library.models.unregister_self import UnregisterSelf  # type: ignore[import-not-found]
 from soarca_fin_python_library.models.variable import Variable  # type: ignore[import-not-found]
 from soarca_fin_python_library.soarca_fin import SoarcaFin  # type: ignore[import-not-found]
 
@@ -29,11 +26,6 @@ def pong(command: Command) -> ResultStructure:
     return ResultStructure(state="success", context=command.command.context, variables={"__out__": answer})
 
 
-def leave_when_told(fin: SoarcaFin) -> None:
-    sys.stdin.readline()
-    fin.fin.executor.queue_message(UnregisterSelf(message_id=str(uuid1()), fin_id=fin_id, all=True))
-
-
 fin = SoarcaFin(fin_id)
 fin.set_config_MQTT_server("127.0.0.1", port, None, None)
 step = StepStructure(
@@ -45,6 +37,5 @@ capability = CapabilityStructure(
     agent={"soarca-fin--1": AgentStructure(name="soarca-fin-pong")},
 )  # fmt: skip
 fin.create_fin_capability(capability, pong)
-threading.Thread(target=leave_when_told, args=(fin,), daemon=True).start()
 fin.start_fin()
 print("left", flush=True)
