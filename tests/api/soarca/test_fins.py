@@ -19,6 +19,7 @@ from connectors.fin.models import FinRule
 from executions.models import Attempt, Execution, Review
 from executions.services import cancel_execution, pause_execution, resume_execution, set_switch
 from executions.services.fin_jobs import take_back_lost
+from executions.sweeper import Sweeper
 from tests.api.soarca.calls import END, STEP, Api, Json, Waiting, assert_error, make_caller, make_tenant, read, run
 from tests.api.soarca.fin_calls import (
     AGENT,
@@ -335,6 +336,16 @@ def test_a_value_that_could_be_code_is_refused_before_anything_is_sent(api: Api,
     assert stored_jobs() == []
 
 
+def test_a_command_type_that_only_a_fin_knows_is_taken_where_one_is_registered(api: Api, token: str) -> None:
+    document = fin_playbook(commands=[{"type": "echo-word", "command": "hello"}, {"type": "echo-nothing"}])
+    assert_error(api.post("/playbook", document), 400, says="command-type-unknown")
+
+    fin = register(token)
+    assert api.post("/playbook", document).status_code == 201
+    run(read(api.post(f"/trigger/playbook/{document['id']}"))["execution_id"])
+    assert [command["command"] for command in job_of(fin)["commands"]] == ["hello", None]
+
+
 # -- the lease
 
 
@@ -423,6 +434,13 @@ def test_a_job_that_is_lost_three_times_is_poison(api: Api, tenant: Tenant, fin:
 
     assert status_of(api, waiting.execution) == "server_side_error"
     assert Execution.objects.get(pk=waiting.execution).status == "failed"
+
+
+def test_the_sweep_takes_back_what_was_lost(fin: Fin, waits: Waiting) -> None:
+    lose_lease(job_of(fin))
+
+    Sweeper()._sweep()
+    assert step_run(waits.execution).status == "uncertain"
 
 
 def test_a_job_that_nobody_took_had_no_effect(api: Api, waits: Waiting) -> None:
