@@ -1,7 +1,7 @@
 """One ASGI application, three ways in.
 
 * websockets: Channels
-* event streams: Django's ASGI handler, since an async view holds no thread while it is idle
+* event streams and long polls: Django's ASGI handler, since an async view holds no thread while it is idle
 * all other HTTP: Django's WSGI handler on a fixed pool of threads, at about 0.4 of the CPU time of Django's
   ASGI handler for a synchronous view, and with database connections that stay open
 """
@@ -25,7 +25,7 @@ from config.wsgi import application as wsgi  # noqa: E402
 
 ordinary = WSGIMiddleware(wsgi, workers=settings.SALLYPORT_WEB_THREADS)  # type: ignore[arg-type]  # its own protocol
 websockets = URLRouter(websocket_urlpatterns)
-STREAMS = ("/api/sse/", "/api/stream/")
+STREAMS = ("/api/sse/", "/api/stream/", "/fin/poll")
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:

@@ -90,6 +90,10 @@ def seconds(
     return timedelta(seconds=number)
 
 
+def whole_seconds(name: str, default: int, *, minimum: int = 0, environ: Mapping[str, str] = os.environ) -> timedelta:
+    return timedelta(seconds=integer(name, default, minimum=minimum, maximum=86_400, environ=environ))
+
+
 def words(name: str, default: tuple[str, ...] = (), *, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return a list separated by commas or spaces."""
     return tuple(text(name, environ=environ).replace(",", " ").split()) or default

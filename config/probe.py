@@ -1,6 +1,6 @@
 """``python -m config.probe ROLE``: exit code 0 if this container's process is well. For health checks of containers.
 
-``web`` asks the process itself; ``work`` and ``sweep`` look for a fresh heartbeat of this host in the database, since
+``web`` asks the process itself; the others look for a fresh heartbeat of this host in the database, since
 those processes listen nowhere. Django is not set up: a check every few seconds must be cheap.
 """
 
@@ -17,7 +17,7 @@ FRESH_WITHIN = 15  # seconds
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("role", choices=("web", "work", "sweep"))
+    parser.add_argument("role", choices=("web", "work", "sweep", "fins"))
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
     is_well = status_of(options.port, "/health/live") == 200 if options.role == "web" else _beats(options.role)

@@ -46,6 +46,12 @@ def sweep(*, environ: Mapping[str, str]) -> Service:
     return Service(name="sweep", role="sweep", command=command, environ=environ, popen={"cwd": ROOT})
 
 
+def fins(*, environ: Mapping[str, str]) -> Service:
+    """The bridge to an MQTT broker; only where one is configured."""
+    command = (sys.executable, str(ROOT / "manage.py"), "fins")
+    return Service(name="fins", role="fins", command=command, environ=environ, popen={"cwd": ROOT})
+
+
 def install(*, environ: Mapping[str, str]) -> Service:
     """Migrates and makes what the first start needs; it ends by itself."""
     command = (sys.executable, str(ROOT / "manage.py"), "install")

@@ -200,6 +200,19 @@ SALLYPORT_ALLOW_FAKE = env.flag("SALLYPORT_ALLOW_FAKE")
 SALLYPORT_ALLOW_NETWORKS = [str(network) for network in env.cidr_list("ALLOW_NETWORKS")]
 SALLYPORT_DEMO_ENDPOINT = env.text("SALLYPORT_DEMO_ENDPOINT") or None  # "127.0.0.1:port", set by `up`
 SALLYPORT_SOARCA_OPEN_TENANT = env.text("SALLYPORT_SOARCA_OPEN_TENANT") or None
+# Fins: programs of others that carry out steps. Spans are whole seconds, since fins are told them so.
+FIN_REGISTRATION_TOKEN = env.secret("FIN_REGISTRATION_TOKEN")  # for SALLYPORT_SOARCA_OPEN_TENANT; others set theirs
+FIN_POLL_INTERVAL: timedelta = env.whole_seconds("FIN_POLL_INTERVAL_SECONDS", 5, minimum=1)
+FIN_LONG_POLL_TIMEOUT: timedelta = env.whole_seconds("FIN_LONG_POLL_TIMEOUT_SECONDS", 25, minimum=1)
+FIN_JOB_LEASE: timedelta = env.whole_seconds("FIN_JOB_LEASE_SECONDS", 60, minimum=1)
+FIN_STALE_AFTER_MULTIPLIER = env.integer("FIN_STALE_AFTER_MULTIPLIER", 2, minimum=1, maximum=1000)
+MQTT_BROKER = env.text("MQTT_BROKER")
+MQTT_PORT = env.integer("MQTT_PORT", 1883, minimum=1, maximum=65535)
+MQTT_USERNAME = env.text("MQTT_USERNAME") or None
+MQTT_PASSWORD = env.secret("MQTT_PASSWORD")
+MQTT_TLS = env.flag("MQTT_TLS")
+MQTT_TENANT = env.text("MQTT_TENANT") or SALLYPORT_SOARCA_OPEN_TENANT  # fins over MQTT bring no credentials
+ENABLE_FINS = env.flag("ENABLE_FINS", default=bool(MQTT_BROKER))
 #: what no connector may ever call: our own stores and our own API (SEC-01)
 SALLYPORT_DENIED_ENDPOINTS = [
     found

@@ -56,6 +56,8 @@ class _Start:
         self.worker_count = env.integer("WORKERS", os.cpu_count() or 1, minimum=1, maximum=256)
         self.threads = env.integer("SALLYPORT_WORKER_THREADS", 4, minimum=1, maximum=64)
         self.is_development = env.flag("SALLYPORT_DEVELOPMENT", default=not env.text("DATABASE_URL"))
+        broker = env.text("MQTT_BROKER")
+        self.speaks_mqtt = bool(broker) and env.flag("ENABLE_FINS", default=True)
         self.url = env.text("SALLYPORT_PUBLIC_URL", f"http://{processes.LOOPBACK}:{self.port}").rstrip("/")
 
     def run(self) -> None:
@@ -88,6 +90,7 @@ class _Start:
         applications = [
             processes.web(port=self.port, environ=environ),
             processes.sweep(environ=environ),
+            *([processes.fins(environ=environ)] if self.speaks_mqtt else []),
             *processes.workers(count=self.worker_count, threads=self.threads, environ=environ),
         ]
         stamp = _Stamp((self.port, demo_port, self.url, env.text("DATABASE_URL")))

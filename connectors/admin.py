@@ -12,16 +12,19 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from connectors.connection_settings import secret_field
+from connectors.fin import admin as fin_admin  # noqa: F401  (registers its pages)
+from connectors.key_models import ManagedKey
 from connectors.models import Connection
 from connectors.registry import CONNECTION_KINDS
 from connectors.services import check_connection, save_connection
 from core.errors import DomainError
 
 if TYPE_CHECKING:
+    AnyModelAdmin = admin.ModelAdmin[Any]
     ModelAdmin = admin.ModelAdmin[Connection]
     ModelForm = forms.ModelForm[Connection]
 else:
-    ModelAdmin = admin.ModelAdmin
+    AnyModelAdmin = ModelAdmin = admin.ModelAdmin
     ModelForm = forms.ModelForm
 
 
@@ -114,6 +117,21 @@ class ConnectionAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         saved = save_connection(**form.values(), now=timezone.now())
         obj.pk = saved.pk
+
+
+@admin.register(ManagedKey)
+class ManagedKeyAdmin(AnyModelAdmin):
+    """Names and public keys. Pairs come in by the API; here they are looked at and revoked."""
+
+    list_display = ("name", "created_at", "updated_at", "tenant")
+    search_fields = ("=id", "name")
+    list_select_related = ("tenant",)
+    ordering = ("name", "id")
+    readonly_fields = ("tenant", "name", "public", "created_at", "updated_at")
+    fields = readonly_fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
 
 def _of_own_tenant(rows: QuerySet[Connection], request: HttpRequest) -> QuerySet[Connection]:

@@ -20,6 +20,7 @@ from connectors import attempts, opening, registry, routing, selectors
 from connectors.attempts import Attempt
 from connectors.base import EffectClass, OperationSpec, Outcome, OutcomeKind, ProbeAnswer, failed, weakest
 from connectors.fake.connector import scripted
+from connectors.fin.planning import plan_for as plan_for_fin
 from connectors.models import Connection
 from connectors.planning import Call, Destination, Plan, PlannedCall
 from core.errors import Invalid
@@ -60,6 +61,9 @@ def plan(*, tenant_id: UUID, calls: Sequence[Call]) -> Plan:
     argument_invalid, command_invalid or unsafe_placeholder, ``sent`` False, never retried.
     """
     try:
+        for_fin = plan_for_fin(tenant_id, calls)
+        if for_fin is not None:
+            return for_fin
         specs = [_spec_of(call) for call in calls]
         needs_connection = any(spec.connection_kind for spec in specs)
         connections = selectors.as_they_are(tenant_id) if needs_connection else []

@@ -7,6 +7,8 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from connectors import key_models  # noqa: F401  (its tables belong to this app)
+from connectors.fin import models as fin_models  # noqa: F401  (so do these)
 from core.models import UUIDModel
 
 

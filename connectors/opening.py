@@ -7,7 +7,7 @@ from uuid import UUID
 
 from connectors.addresses import read_url
 from connectors.base import Endpoint
-from connectors.planning import Credential
+from connectors.planning import FIN, Credential
 from core.errors import Invalid
 from core.keyring import keyring
 from core.secrets import Secret, SecretContext, open_sealed
@@ -26,11 +26,13 @@ def opened(credential: Credential, endpoint: Endpoint) -> Mapping[str, Secret]:
     """
     if not credential:
         return {}
+    if endpoint.kind == FIN:
+        return dict(credential.literal)  # sealed into the job; where it may go was decided with the plan
     if not read_url(endpoint.url, kind=endpoint.kind).is_among(endpoint.hosts):
         raise HostRefused(f"The secret of {endpoint.name!r} may not go to this host.")
     secrets = dict(credential.literal)
     for name, record in credential.sealed.items():
-        context = context_of(credential.tenant_id, credential.connection_id, name)
+        context = _context(credential, name)
         secrets[credential.as_field or name] = open_sealed(record, context=context, keyring=keyring())
     return secrets
 
@@ -42,9 +44,13 @@ def all_of(credential: Credential) -> list[Secret]:
     """
     found = list(credential.literal.values())
     for name, record in credential.sealed.items():
-        context = context_of(credential.tenant_id, credential.connection_id, name)
+        context = _context(credential, name)
         found.append(open_sealed(record, context=context, keyring=keyring()))
     return found
+
+
+def _context(credential: Credential, name: str) -> SecretContext:
+    return SecretContext(str(credential.tenant_id), credential.table, str(credential.connection_id), name)
 
 
 def context_of(tenant_id: UUID | None, connection_id: UUID | None, name: str) -> SecretContext:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from connectors.base import EffectClass, Endpoint, OperationSpec, Outcome
 from connectors.models import Connection
 from core.secrets import Secret
+
+#: kind of the endpoints that are no address: a fin comes for its work
+FIN: Final = "fin"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Call:
 class Credential:
     """Secrets that have not been opened: sealed ones of a connection, or those of the document.
 
-    ``as_field``: what the connector calls the one sealed secret; "" leaves each under its own name.
+    ``as_field``: what the connector calls the one sealed secret; "" leaves each under its own name. ``table``: where
+    the sealed ones stand, ``connection_id`` being the row's id there.
     """
 
     tenant_id: UUID | None = None
@@ -63,6 +67,7 @@ class Credential:
     sealed: Mapping[str, str] = field(default_factory=dict, repr=False)
     literal: Mapping[str, Secret] = field(default_factory=dict, repr=False)
     as_field: str = ""
+    table: str = "connectors_connection"
 
     def __bool__(self) -> bool:
         return bool(self.sealed or self.literal)

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from connectors.base import Connector, OperationSpec
 from connectors.fake.schema import OPERATIONS as FAKE
+from connectors.fin.schema import OPERATIONS as FIN
 from connectors.http.schema import OPERATIONS as HTTP
 from connectors.jira.schema import OPERATIONS as JIRA
 from connectors.manual.schema import OPERATIONS as MANUAL
@@ -40,6 +41,7 @@ ENTRIES: Mapping[str, Entry] = {
     "ssh": Entry(SSH, "connectors.ssh.connector.SshConnector"),
     "slack": Entry(SLACK, "connectors.slack.connector.SlackConnector"),
     "jira": Entry(JIRA, "connectors.jira.connector.JiraConnector"),
+    "fin": Entry(FIN, "connectors.fin.connector.FinConnector"),
     "manual": Entry(MANUAL, None),
     "fake": Entry(FAKE, "connectors.fake.connector.FakeConnector", only_if="SALLYPORT_ALLOW_FAKE"),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 
+from connectors import keys
 from connectors.addresses import Address, AddressInvalid, addresses_of, read_url
 from connectors.base import Endpoint
 from connectors.document_secrets import DocumentLogin, login_of
@@ -157,7 +158,15 @@ def _at_connection(
     if destination.address_is_outside:
         raise NotRouted("destination_refused", "A secret of the document goes only to addresses written in it.")
     endpoints = tuple(replace(end, settings={**end.settings, **login.settings}) for end in endpoints)
-    return Route(endpoints, _document_credential(login, places, connections), connection, destination.name)
+    key = _managed_key(connection, login)
+    credential = key or _document_credential(login, places, connections)
+    return Route(endpoints, credential, connection, destination.name)
+
+
+def _managed_key(connection: Connection, login: DocumentLogin) -> Credential | None:
+    """The stored SSH key that the document names. It is proven to the host and never sent, so it has no host list."""
+    key = keys.find_key(connection.tenant_id, login.stored_as) if login.stored_as and connection.kind == "ssh" else None
+    return Credential(key.tenant_id, key.pk, key.sealed_secrets, table=keys.TABLE) if key is not None else None
 
 
 def _at(connection: Connection, base: Address, address: Address) -> Address:

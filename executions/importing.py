@@ -12,6 +12,7 @@ from django.db import transaction
 
 from connectors import registry
 from connectors import selectors as connectors
+from connectors.fin import selectors as fins
 from core.actors import Actor
 from manual import policies
 from playbooks import selectors as playbooks
@@ -41,6 +42,7 @@ def catalogue_of(tenant: Tenant) -> Catalogue:
     return Catalogue(
         operations=operations,
         command_types=registry.command_types(),
+        fin_capabilities=fins.keys_of(tenant.pk),
         playbooks=known,
         children=children,
         connections=connectors.list_names(tenant.id),

@@ -16,6 +16,7 @@ from django.db import Error, close_old_connections, connection
 from executions import delivering, nodes
 from executions.dispatching import dispatch_due
 from executions.events import WAKE_GROUP
+from executions.services.fin_jobs import take_back_lost
 from executions.services.scheduling import fire_due
 from executions.services.sweeping import look_for_orphans, sweep_once, sweep_urgent
 from executions.services.tidying import forget_start_keys
@@ -89,7 +90,7 @@ class Sweeper:
 
     def _sweep(self) -> None:
         nodes.beat(self.name, role="sweep", slots=0)
-        if sweep_once():
+        if sweep_once() + take_back_lost():
             self._dispatch_woken.set()
         count_anew()
         if time.monotonic() >= self._next_look:

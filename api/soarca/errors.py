@@ -10,12 +10,16 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from accounts.selectors import Caller, open_caller
 from api.address import address_of
 from api.base import FamilyRequest, FamilyView
-from api.errors import Kind, Problem
+from api.errors import Kind, Problem, Refusal
 from api.families import Access, Family
+from api.permissions import DeclaredPermission
 from api.throttling import Limit
 from core.actors import ActorKind
 from core.errors import Invalid, NotFound
@@ -84,5 +88,21 @@ FAMILY: Final = Family(
 )
 
 
+class OpenPermission(DeclaredPermission):
+    """What the open tenant may not do without credentials asks for them, instead of being forbidden."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        try:
+            return super().has_permission(request, view)
+        except Refusal as refusal:
+            caller = request.auth
+            if refusal.kind is Kind.FORBIDDEN and isinstance(caller, Caller) and caller.actor.kind is ActorKind.SYSTEM:
+                raise Refusal(Kind.UNAUTHORIZED) from None
+            raise
+
+
 class SoarcaView(FamilyView):
     family = FAMILY
+
+    def get_permissions(self) -> list[BasePermission]:
+        return [OpenPermission()]

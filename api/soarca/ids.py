@@ -46,6 +46,32 @@ class Segment:
         return value
 
 
+class Slug:
+    """The name of a key."""
+
+    regex = "[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+class AnyUUID:
+    """A UUID of any version, digits in either case."""
+
+    regex = HEX_UUID
+
+    def to_python(self, value: str) -> UUID:
+        return UUID(value)
+
+    def to_url(self, value: UUID) -> str:
+        return str(value)
+
+
+register_converter(Slug, "soarca_slug")
+register_converter(AnyUUID, "soarca_uuid")
 register_converter(PlaybookId, "soarca_playbook")
 register_converter(Segment, "soarca_segment")
 

@@ -1,4 +1,4 @@
-"""Every path of this family, printed whole. /keymanagement and /fin are not served and answer 404 by their prefix."""
+"""Every path of this family, printed whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.urls import URLPattern
 
 from api.routing import routes
 from api.soarca import ids  # noqa: F401  (registers the converters)
-from api.soarca.views import manual, playbooks, reporter, status, trigger
+from api.soarca.views import fins, keys, manual, playbooks, reporter, status, trigger
 
 urlpatterns: list[URLPattern] = routes(
     {
@@ -22,5 +22,13 @@ urlpatterns: list[URLPattern] = routes(
         "/reporter/<soarca_segment:execution>": reporter.Report,
         "/status": status.Status,
         "/status/ping": status.Ping,
+        "/keymanagement": keys.Keys,
+        "/keymanagement/<soarca_slug:name>": keys.Key,
+        "/fin": fins.Fins,
+        "/fin/register": fins.FinRegister,
+        "/fin/poll": fins.FinPoll,
+        "/fin/jobs/<soarca_segment:job>": fins.FinJob,
+        "/fin/jobs/<soarca_segment:job>/status": fins.FinJobStatus,
+        "/fin/<soarca_uuid:fin>": fins.OneFin,
     }
 )

@@ -26,6 +26,14 @@ CONTRACT = {
     "reporter/ID": "GET HEAD",
     "status": "GET HEAD",
     "status/ping": "GET HEAD",
+    "keymanagement": "GET HEAD",
+    "keymanagement/ID": "PUT PATCH DELETE",
+    "fin": "GET HEAD DELETE",
+    "fin/register": "POST",
+    "fin/poll": "POST",
+    "fin/jobs/ID": "PUT",
+    "fin/jobs/ID/status": "PATCH",
+    "fin/ID": "GET HEAD DELETE",
 }
 
 

@@ -39,7 +39,7 @@ def test_soa_090_ping_is_answered_to_everybody(anonymous: Api, path: str) -> Non
     "path",
     [
         "/status/history", "/status/playbook", "/status/fins", "/status/reporters", "/manual/a/b/c", "/trigger",
-        "/trigger/x", "/fin", "/fin/poll", "/keymanagement", "/keymanagement/web1", "/reporter/a/b", "//manual",
+        "/trigger/x", "/fin/x", "/fin/jobs", "/fin/jobs/x/y", "/keymanagement/a/b", "/reporter/a/b", "//manual",
     ],
 )  # fmt: skip
 def test_soa_091_a_path_that_does_not_exist_is_404_in_json(api: Api, path: str) -> None:
@@ -60,6 +60,9 @@ def test_soa_091_roots_that_were_never_built_are_404_in_json(api: Api, path: str
         ("/trigger/playbook", "POST"),
         ("/trigger/playbook/", "POST"),
         ("/manual/continue", "POST"),
+        ("/keymanagement/web1", "PUT, PATCH, DELETE"),
+        ("/fin/poll", "POST"),
+        ("/fin/3f1d8c5e-1f0e-4a57-9d3e-1d2d3c4b5a69", "GET, HEAD, DELETE"),
         ("/playbook", "GET, HEAD, POST"),
         ("/playbook/playbook--3f1d8c5e-1f0e-4a57-9d3e-1d2d3c4b5a69", "GET, HEAD, PUT, DELETE"),
     ],
