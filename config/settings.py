@@ -187,7 +187,7 @@ CELERY_DB_REUSE_MAX = 500  # tasks a worker's connection serves before Celery's 
 SALLYPORT_WEB_THREADS = env.integer("SALLYPORT_WEB_THREADS", 8, minimum=1, maximum=256)
 SALLYPORT_WORKER_THREADS = env.integer("SALLYPORT_WORKER_THREADS", 4, minimum=1, maximum=64)
 SALLYPORT_LEASE: timedelta = env.seconds("SALLYPORT_LEASE", 30, minimum=1)
-SALLYPORT_SLICE: timedelta = env.seconds("SALLYPORT_SLICE", 1, minimum=0.01)
+SALLYPORT_SLICE: timedelta = env.seconds("SALLYPORT_SLICE", 1, minimum=0)
 SALLYPORT_STEP_TIMEOUT_CEILING: timedelta = env.seconds("SALLYPORT_STEP_TIMEOUT_CEILING", 7 * 86400, minimum=1)
 SALLYPORT_EXECUTION_DEADLINE: timedelta = env.seconds("SALLYPORT_EXECUTION_DEADLINE", 7 * 86400, minimum=1)
 SALLYPORT_QUEUE_LIMIT = env.integer("SALLYPORT_QUEUE_LIMIT", 50_000, minimum=1)  # queued step runs of one tenant
