@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.expressions import Func, Value
+from django.db.models.fields.json import KeyTextTransform
 
 from core.models import UUIDModel
 from executions import gate_models  # noqa: F401  (its tables belong to this app)
@@ -397,7 +398,14 @@ class OutboxMessage(UUIDModel):
     last_error = models.CharField(max_length=300, blank=True)
 
     class Meta:
-        indexes = (models.Index(fields=("due_at",), condition=models.Q(sent_at=None), name="outbox_unsent"),)
+        indexes = (
+            models.Index(fields=("due_at",), condition=models.Q(sent_at=None), name="outbox_unsent"),
+            # For retention: what is old, and whether anything of an execution is still to be sent.
+            models.Index(fields=("tenant", "created_at"), name="outbox_oldest"),
+            models.Index(
+                KeyTextTransform("execution", "body"), condition=models.Q(sent_at=None), name="outbox_unsent_of"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.event

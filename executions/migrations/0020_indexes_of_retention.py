@@ -1,0 +1,21 @@
+import django.db.models.fields.json
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('accounts', '0004_keep_days'),
+        ('executions', '0009_indexes_of_the_sweep'),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name='outboxmessage',
+            index=models.Index(fields=['tenant', 'created_at'], name='outbox_oldest'),
+        ),
+        migrations.AddIndex(
+            model_name='outboxmessage',
+            index=models.Index(django.db.models.fields.json.KeyTextTransform('execution', 'body'), condition=models.Q(('sent_at', None)), name='outbox_unsent_of'),
+        ),
+    ]
