@@ -28,7 +28,8 @@ COMPLETED, FAILED = 90, 9
 #: executions that wait for a person, and have for longer than anything else is old
 WAITING = 20
 
-# The newest is a minute old; they lie evenly over the days before. Of the last playbook there is one in ten thousand.
+# The newest is a minute old; they lie evenly over the days before, in the order in which they are written. Of the last
+# playbook there is one in ten thousand.
 PLACES = """
 CREATE TEMPORARY TABLE place ON COMMIT DROP AS
 SELECT n, uuidv7(shift) AS execution, clock_timestamp() + shift AS at,
@@ -36,8 +37,7 @@ SELECT n, uuidv7(shift) AS execution, clock_timestamp() + shift AS at,
            AS template,
        CASE WHEN n %% 10000 = 77 THEN cardinality(%(versions)s::uuid[])
             ELSE 1 + n %% (cardinality(%(versions)s::uuid[]) - 1) END AS version
-  FROM (SELECT n, - make_interval(secs => 60 + %(spread)s * hashtext(n::text)::bigint / 4294967296.0
-                                           + %(spread)s * 0.5) AS shift
+  FROM (SELECT n, - make_interval(secs => 60 + %(spread)s * (1 - (n - %(from)s) / %(rows)s::float8)) AS shift
           FROM generate_series(%(first)s::bigint, %(last)s::bigint) n) rows
 """
 #: how the id of a copied row is made from the new execution's and the old row's
@@ -59,7 +59,7 @@ class History:
         """Add executions until the tenant has ``count``; PostgreSQL has counted them and cleaned up afterwards."""
         began, there = time.monotonic(), Execution.objects.filter(tenant=self.tenant).count()
         for number, first in enumerate(range(there, count, CHUNK), start=1):
-            self._add(first, min(first + CHUNK, count) - 1)
+            self._add(first, min(first + CHUNK, count) - 1, of=(there, count))
             if number % 10 == 0:
                 say(f"history: {first + CHUNK:,} of {count:,} executions, {time.monotonic() - began:.0f} s")
         with connection.cursor() as cursor:
@@ -67,7 +67,7 @@ class History:
             cursor.execute("CHECKPOINT")
         say(f"history: {count:,} executions after {time.monotonic() - began:.0f} s")
 
-    def _add(self, first: int, last: int) -> None:
+    def _add(self, first: int, last: int, *, of: tuple[int, int]) -> None:
         from django.db import transaction
 
         args: dict[str, Any] = {
@@ -78,6 +78,8 @@ class History:
             "spread": DAYS * 86_400,
             "first": first,
             "last": last,
+            "from": of[0],
+            "rows": of[1] - of[0],
         }
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = off")

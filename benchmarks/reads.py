@@ -42,12 +42,10 @@ def measure(
     supervisor: Supervisor, *, only: frozenset[str], histories: Sequence[int], rounds: int, say: Callable[[str], None]
 ) -> Iterator[Figure]:
     """``histories``: how many executions the tenant has, from the smallest to the largest."""
-    web = _web()
-    supervisor.start(web)
-    supervisor.wait_ready(web)
+    port = start_web(supervisor)
     tenant, keys = _tenant()
     history = begin(tenant)
-    caller = Caller(web.port or 0, keys)
+    caller = Caller(port, keys)
     taken: list[Mapping[str, list[float]]] = []
     for count in histories:
         history.grow(count, say=say)
@@ -81,6 +79,15 @@ class Caller:
         if not 200 <= answer.status < 300:
             raise RuntimeError(f"{path} answered {answer.status}: {said[:300]!r}")
         return answer.status
+
+
+def start_web(supervisor: Supervisor) -> int:
+    """Start the web server as `up` does, with the empty view beside its paths; return its port."""
+    web = _web()
+    supervisor.start(web)
+    supervisor.wait_ready(web)
+    assert web.port is not None
+    return web.port
 
 
 def _web() -> Service:

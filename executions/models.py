@@ -106,6 +106,12 @@ class Execution(UUIDModel):
             models.Index(
                 fields=("created_at",), condition=models.Q(start_key__isnull=False), name="execution_start_keys"
             ),
+            # Few rows, and what people look for among a million others; what ends well is not written here.
+            models.Index(
+                fields=("tenant", "-created_at", "id"),
+                condition=models.Q(status__in=("failed", "cancelled")),
+                name="execution_ended_badly",
+            ),
             # What has not begun, a tenant's playbooks in turn; ids are in the order of their making.
             models.Index(
                 fields=("tenant", "playbook", "id"), condition=models.Q(status="pending"), name="execution_fresh"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.meter import Meter
+from benchmarks.page import fill
 from benchmarks.table import Figure, rounded, table
 from config.home import home
 from config.own_stack import own_stack
@@ -70,7 +71,7 @@ KINDS = {
         runs=30, samples=5, least=15,
     ),
     "prefect": Kind(
-        "Prefect", "prefect", ("prefect>=3,<4", "asyncpg>=0.29,<1"), ("prefect_app.py",),
+        "Prefect", "prefect", ("prefect>=3,<4", "asyncpg>=0.29,<1", "fastapi<0.125"), ("prefect_app.py",),
         "states of task runs, result files", runs=12, samples=3, least=40, roles=frozenset({"postgres"}),
     ),
 }  # fmt: skip
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--json", default=os.environ.get("JSON", ""), metavar="FILE", help="write the figures there too"
     )
+    parser.add_argument("--write", default="", metavar="PAGE", help="put the tables into their place of this page")
     options = parser.parse_args(arguments)
     named = list(KINDS) if options.peers in ("all", "") else options.peers.replace(",", " ").split()
     if not set(named) <= set(KINDS):
@@ -104,10 +106,11 @@ def main(arguments: Sequence[str]) -> int:
     with own_stack(say=_say, workers=2, threads=8) as supervisor:
         taken, missing = _measure(supervisor, {name: KINDS[name] for name in named}, shared, options.rounds)
     figures = list(_figures(taken))
-    print(_overview(taken))
-    print(table(figures))
-    for name, why in missing.items():
-        print(f"{KINDS[name].name}: not measured: {why}")
+    not_measured = [f"{KINDS[name].name}: not measured: {why}" for name, why in missing.items()]
+    told = "\n".join([_overview(taken), table(figures), "", *not_measured])
+    print(told)
+    if options.write:
+        fill(Path(options.write), "peers", told, command="make bench-peers")
     if options.json:
         _write(options.json, figures, taken, missing, began)
     return 1 if any(figure.holds is False for figure in figures) else 0

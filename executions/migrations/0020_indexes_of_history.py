@@ -18,4 +18,8 @@ class Migration(migrations.Migration):
             model_name='outboxmessage',
             index=models.Index(django.db.models.fields.json.KeyTextTransform('execution', 'body'), condition=models.Q(('sent_at', None)), name='outbox_unsent_of'),
         ),
+        migrations.AddIndex(
+            model_name='execution',
+            index=models.Index(condition=models.Q(('status__in', ('failed', 'cancelled'))), fields=['tenant', '-created_at', 'id'], name='execution_ended_badly'),
+        ),
     ]
