@@ -30,6 +30,7 @@ EXECUTIONS = 40
 IDLE = 10.0  # seconds
 WORKERS = (1, 2, 4, 8)
 STREAMS = (0, 10, 50)
+A_PERSON = 10  # streams; a person may have 20 open
 RUNS, STEPS = 100, 10
 ENDED = "SELECT NOT EXISTS (SELECT 1 FROM executions_execution WHERE id = ANY(%s) AND ended_at IS NULL)"
 RATE = 1_000  # steps a second of the estimate
@@ -100,12 +101,13 @@ def _step(durable: Durable) -> Result:
     """Twenty steps are the difference of two executions; what the deployment does anyway is taken away."""
     import threading
 
-    from benchmarks.counting import counted
+    from benchmarks.counting import counted, dearest, forget
 
     idle = counted(lambda _: _wait(threading.Event(), IDLE))
     seconds = IDLE + 11
     taken: dict[int, Counts] = {}
     for steps in (SHORT, LONG):
+        forget()
         began = time.monotonic()
 
         def run(counting: Any, steps: int = steps) -> None:
@@ -123,6 +125,7 @@ def _step(durable: Durable) -> Result:
     for label, read in _COUNTED:
         cells = (f"{read(counts):.3g}" for counts in (step, rest, second))
         lines.append(f"| {label} | {' | '.join(cells)} |")
+    lines += ["", *dearest(EXECUTIONS * LONG)]
     figures = {
         name: asdict(counts) for name, counts in zip(("step", "execution", "idle"), (step, rest, second), strict=True)
     }
@@ -208,16 +211,16 @@ def _streams(supervisor: Supervisor, durable: Durable, rounds: int) -> Result:
     from benchmarks.reads import start_web
     from executions.statements import database_now
 
-    now = database_now()
-    owner = create_user(
-        tenant=durable.tenant, email=f"{durable.tenant.slug}@example.org", password=None, role="admin", now=now
-    )
-    key = issue_api_key(tenant=durable.tenant, owner=owner, name="Streams", now=now)[1]
+    keys = []
+    for number in range(-(-max(STREAMS) // A_PERSON)):
+        email, now = f"{durable.tenant.slug}-{number}@example.org", database_now()
+        owner = create_user(tenant=durable.tenant, email=email, password=None, role="admin", now=now)
+        keys.append(issue_api_key(tenant=durable.tenant, owner=owner, name="Streams", now=now)[1])
     port = start_web(supervisor)
     lines = ["| streams | steps/s | CPU ms/step | frames/s sent |", "|---|---|---|---|"]
     figures = {}
     for count in STREAMS:
-        with _followed(count, port, key) as frames:
+        with _followed(count, port, keys) as frames:
             began, before = time.monotonic(), sum(frames)
             rate, cpu, _ = _load(supervisor, durable, rounds, "web")
             sent = (sum(frames) - before) / (time.monotonic() - began)
@@ -228,31 +231,41 @@ def _streams(supervisor: Supervisor, durable: Durable, rounds: int) -> Result:
 
 
 @contextmanager
-def _followed(count: int, port: int, key: str) -> Iterator[list[int]]:
-    """So many websockets, each read by a thread; what is given counts the frames of each."""
+def _followed(count: int, port: int, keys: Sequence[str]) -> Iterator[list[int]]:
+    """So many websockets, each read by a thread; what is given counts the frames of each.
+
+    Raises RuntimeError where one was closed meanwhile: what is measured then is something else.
+    """
     import threading
 
     from websockets.exceptions import ConnectionClosed
     from websockets.sync.client import connect
 
     sockets = [
-        connect(f"ws://127.0.0.1:{port}/ws/stream", additional_headers={"Authorization": f"Bearer {key}"})
-        for _ in range(count)
+        connect(
+            f"ws://127.0.0.1:{port}/ws/stream",
+            additional_headers={"Authorization": f"Bearer {keys[number // A_PERSON]}"},
+        )
+        for number in range(count)
     ]
     frames = [0] * count
+    closed: list[str] = []
 
     def read(place: int) -> None:
         try:
             for _ in sockets[place]:
                 frames[place] += 1
-        except ConnectionClosed:
-            pass
+            closed.append("in good order")
+        except ConnectionClosed as error:
+            closed.append(str(error))
 
     threads = [threading.Thread(target=read, args=(place,), daemon=True) for place in range(count)]
     for thread in threads:
         thread.start()
     try:
         yield frames
+        if closed:
+            raise RuntimeError(f"{len(closed)} of {count} streams were closed: {closed[0]}")
     finally:
         for found in sockets:
             found.close()

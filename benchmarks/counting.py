@@ -17,14 +17,15 @@ HANDED_OVER = 11.0
 LOOK_EVERY = 0.2
 
 COUNTS = """
-SELECT (SELECT sum(calls) FROM pg_stat_statements),
-       (SELECT sum(calls) FROM pg_stat_statements WHERE query ~* '^\\s*(begin|commit|rollback|savepoint|release|set )'),
+SELECT (SELECT sum(calls) FROM pg_stat_statements WHERE toplevel),
+       (SELECT sum(calls) FROM pg_stat_statements
+         WHERE toplevel AND query ~* '^\\s*(begin|commit|rollback|savepoint|release|set )'),
        (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()),
        (SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn),
        (SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables),
        (SELECT sum(n_tup_upd - n_tup_hot_upd) FROM pg_stat_user_tables),
-       (SELECT sum(shared_blks_hit + shared_blks_read) FROM pg_stat_statements),
-       (SELECT sum(total_exec_time) FROM pg_stat_statements)
+       (SELECT sum(shared_blks_hit + shared_blks_read) FROM pg_stat_statements WHERE toplevel),
+       (SELECT sum(total_exec_time) FROM pg_stat_statements WHERE toplevel)
 """
 
 
@@ -103,3 +104,25 @@ def counted(run: Callable[[Counting], None]) -> Counts:
         return counting.counts
     finally:
         counting.close()
+
+
+DEAREST = r"""
+SELECT regexp_replace(query, '\s+', ' ', 'g'), calls, total_exec_time, shared_blks_hit + shared_blks_read
+  FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT %s
+"""
+
+
+def forget() -> None:
+    """Let the counts of statements begin anew."""
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as own:
+        own.execute("SELECT pg_stat_statements_reset()")
+
+
+def dearest(steps: int, *, most: int = 12) -> list[str]:
+    """Return a table of the statements that took PostgreSQL longest since ``forget``, for each of so many steps."""
+    lines = ["| statement | calls a step | ms a step | pages a call |", "|---|---|---|---|"]
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as own:
+        for query, calls, busy, pages in own.execute(DEAREST, (most,)):
+            text = str(query)[:90].replace("|", "\\|").replace("`", "'")
+            lines.append(f"| `{text}` | {calls / steps:.2f} | {busy / steps:.3f} | {pages / calls:.1f} |")
+    return lines
