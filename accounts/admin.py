@@ -50,13 +50,14 @@ class TenantAdmin(Kept):
     search_fields = ("name", "slug")
     ordering = ("name", "id")
     fields = (
-        *("name", "slug", "rate_tier", "dispatch_weight", "queue_limit"),
+        *("name", "slug", "rate_tier", "dispatch_weight", "queue_limit", "keep_days"),
         *("import_level", "four_eyes", "is_active", "created_at"),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> tuple[str, ...]:
-        """A tenant cannot give itself a higher rate or a larger share, nor close itself."""
-        own = ("rate_tier", "dispatch_weight", "queue_limit", "is_active") if tenant_of_visitor(request) else ()
+        """A tenant cannot give itself a higher rate or a larger share, let its own records go, nor close itself."""
+        given = ("rate_tier", "dispatch_weight", "queue_limit", "keep_days", "is_active")
+        own = given if tenant_of_visitor(request) else ()
         return ("created_at", *(("slug",) if obj else ()), *own)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

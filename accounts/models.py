@@ -43,6 +43,13 @@ class Tenant(UUIDModel):
         validators=(MinValueValidator(1),),
         help_text="Step runs that may be queued before a start is refused. Empty: SALLYPORT_QUEUE_LIMIT.",
     )
+    keep_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=(MinValueValidator(1), MaxValueValidator(36_500)),
+        help_text="Days that an execution is kept after its end, with its steps, events, answers and reviews; then all "
+        "of it is deleted for good. Empty: kept for ever.",
+    )
     four_eyes = models.BooleanField(
         default=False,
         help_text="Whoever started an execution, or made the playbook version that it runs, does not vote on its "
@@ -56,6 +63,7 @@ class Tenant(UUIDModel):
             models.CheckConstraint(
                 condition=models.Q(dispatch_weight__gte=1, dispatch_weight__lte=100), name="dispatch_weight_1_to_100"
             ),
+            models.CheckConstraint(condition=models.Q(keep_days__gte=1), name="keep_days_1_or_more"),
         )
 
     def __str__(self) -> str:

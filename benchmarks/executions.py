@@ -28,14 +28,17 @@ class Durable:
     name = "Sallyport"
 
     def __init__(self) -> None:
-        self._tenant = create_tenant(slug=f"bench-{uuid4().hex[:8]}", name="Benchmark", now=database_now())
+        self.tenant = create_tenant(slug=f"bench-{uuid4().hex[:8]}", name="Benchmark", now=database_now())
         self._sequences: dict[int, PlaybookVersion] = {}
         self._parallels: dict[int, PlaybookVersion] = {}
 
     def run_sequences(self, count: int, steps: int) -> None:
         """Start executions as fast as possible and wait for all of them."""
+        _wait(self.start_sequences(count, steps))
+
+    def start_sequences(self, count: int, steps: int) -> list[UUID]:
         version = self._sequences.get(steps) or self._sequences.setdefault(steps, self._sequence(steps))
-        _wait([self._start(version) for _ in range(count)])
+        return [self._start(version) for _ in range(count)]
 
     def run_parallel(self, branches: int) -> None:
         """Start an execution that fans out once, and wait for it."""
@@ -44,20 +47,20 @@ class Durable:
 
     def _start(self, version: PlaybookVersion) -> UUID:
         return start_execution(
-            tenant=self._tenant, version=version, inputs={}, options={}, actor=SYSTEM, now=database_now()
+            tenant=self.tenant, version=version, inputs={}, options={}, actor=SYSTEM, now=database_now()
         ).pk
 
     def _sequence(self, steps: int) -> PlaybookVersion:
         names = [f"step-{number}" for number in range(steps)]
         pairs = zip(names, [*names[1:], "end"], strict=True)
-        return store(self._tenant, [_fake(name, on_success=following) for name, following in pairs], first=names[0])
+        return store(self.tenant, [_fake(name, on_success=following) for name, following in pairs], first=names[0])
 
     def _parallel(self, branches: int) -> PlaybookVersion:
         firsts = tuple(f"branch-{number}" for number in range(branches))
         fork = Step(id="fork", type=StepType.PARALLEL, next_steps=firsts, on_completion="end")
         steps = [_fake(name, on_success=f"end-{name}") for name in firsts]
         ends = [Step(id=f"end-{name}", type=StepType.END) for name in firsts]
-        return store(self._tenant, [fork, *steps, *ends], first="fork")
+        return store(self.tenant, [fork, *steps, *ends], first="fork")
 
 
 def store(tenant: Tenant, steps: list[Step], *, first: str) -> PlaybookVersion:

@@ -42,10 +42,10 @@ class Figure:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "value": _rounded(statistics.median(self.ours)),
-            "baseline": _rounded(statistics.median(self.baseline)),
-            "ratio": _rounded(self.ratio),
-            "ratios": [_rounded(ratio) for ratio in self.ratios],
+            "value": rounded(statistics.median(self.ours)),
+            "baseline": rounded(statistics.median(self.baseline)),
+            "ratio": rounded(self.ratio),
+            "ratios": [rounded(ratio) for ratio in self.ratios],
             "bar": self.most if self.most is not None else self.least,
             "holds": self.holds,
         }
@@ -84,5 +84,5 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
     return float(f"{value:.4g}")

@@ -24,9 +24,14 @@ from config.supervisor import Supervisor
 
 @contextmanager
 def own_stack(
-    *, say: Callable[[str], None], workers: int, threads: int = 4, environ: Mapping[str, str] | None = None
+    *,
+    say: Callable[[str], None],
+    workers: int,
+    threads: int = 4,
+    environ: Mapping[str, str] | None = None,
+    server: Mapping[str, str] | None = None,
 ) -> Iterator[Supervisor]:
-    """Start everything but the web server, and set Django up in this process for it."""
+    """Start everything but the web server and set Django up in this process for it; ``server``: more of PostgreSQL."""
     directory = Path(tempfile.mkdtemp(prefix="sallyport-own-"))
     given = {
         "SALLYPORT_HOME": str(directory),
@@ -40,7 +45,7 @@ def own_stack(
     os.environ.update(given)
     supervisor = Supervisor(home(), say)
     try:
-        stores = [postgres(durable=True), valkey(durable=False)]
+        stores = [postgres(durable=True, settings=server), valkey(durable=False)]
         supervisor.start(*stores)
         supervisor.wait_ready(*stores)
         os.environ["DATABASE_URL"] = f"postgresql://sallyport@/sallyport?host={socket_directory()}"

@@ -1,10 +1,12 @@
-"""What an error of the database says: that it cannot serve now, or that we asked for something wrong."""
+"""What an error of the database says, and how it plans what it is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 
 #: what a database that cannot serve now raises; ask `is_away`, since a bug of ours may be an InternalError too
 AWAY: Final = (OperationalError, InterfaceError, InternalError)
@@ -16,3 +18,19 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, OperationalError | InterfaceError):
         return True
     return isinstance(error, DatabaseError) and getattr(error.__cause__, "sqlstate", "") == _READ_ONLY
+
+
+@contextmanager
+def planned_anew() -> Iterator[None]:
+    """Let what is asked inside be planned for the values it gets, each time.
+
+    A prepared statement gets one plan for all values after some uses. For a list with filters that plan rests on what
+    is usual: it looks through a million rows for a status that hardly any has, past the index made for just those.
+    """
+    connection.ensure_connection()
+    own = connection.connection
+    before, own.prepare_threshold = own.prepare_threshold, None
+    try:
+        yield
+    finally:
+        own.prepare_threshold = before

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.expressions import Func, Value
+from django.db.models.fields.json import KeyTextTransform
 
 from core.models import UUIDModel
 from executions import gate_models  # noqa: F401  (its tables belong to this app)
@@ -104,6 +105,12 @@ class Execution(UUIDModel):
             models.Index(fields=("id",), condition=models.Q(status="paused"), name="execution_paused"),
             models.Index(
                 fields=("created_at",), condition=models.Q(start_key__isnull=False), name="execution_start_keys"
+            ),
+            # Few rows, and what people look for among a million others; what ends well is not written here.
+            models.Index(
+                fields=("tenant", "-created_at", "id"),
+                condition=models.Q(status__in=("failed", "cancelled")),
+                name="execution_ended_badly",
             ),
             # What has not begun, a tenant's playbooks in turn; ids are in the order of their making.
             models.Index(
@@ -371,7 +378,14 @@ class OutboxMessage(UUIDModel):
     last_error = models.CharField(max_length=300, blank=True)
 
     class Meta:
-        indexes = (models.Index(fields=("due_at",), condition=models.Q(sent_at=None), name="outbox_unsent"),)
+        indexes = (
+            models.Index(fields=("due_at",), condition=models.Q(sent_at=None), name="outbox_unsent"),
+            # For retention: what is old, and whether anything of an execution is still to be sent.
+            models.Index(fields=("tenant", "created_at"), name="outbox_oldest"),
+            models.Index(
+                KeyTextTransform("execution", "body"), condition=models.Q(sent_at=None), name="outbox_unsent_of"
+            ),
+        )
 
     def __str__(self) -> str:
         return self.event

@@ -17,6 +17,7 @@ from executions import delivering, nodes
 from executions.dispatching import dispatch_due
 from executions.events import WAKE_GROUP
 from executions.services.fin_jobs import take_back_lost
+from executions.services.pruning import Pruner
 from executions.services.scheduling import fire_due
 from executions.services.sweeping import look_for_orphans, sweep_once, sweep_urgent
 from executions.services.tidying import forget_start_keys
@@ -34,7 +35,7 @@ ENDING = 5.0
 class Sweeper:
     """Runs until ``stop`` is set. Listens on the channel layer; without it, the period alone moves things on.
 
-    Sweeping, dispatching, firing schedules and delivering have a thread each: a broker that hangs, a slow receiver of
+    Sweeping, dispatching, firing schedules, delivering and pruning have a thread each: a broker that hangs, a slow receiver of
     webhooks or a thousand schedules of midnight keep no lost step run waiting.
     """
 
@@ -44,22 +45,31 @@ class Sweeper:
         self._dispatch_woken = threading.Event()
         self._deliver_woken = threading.Event()
         self._schedule_woken = threading.Event()
+        self._prune_woken = threading.Event()
         self._next_tidying = self._next_look = 0.0
         self.name = f"sweep@{socket.gethostname()}:{os.getpid()}"
 
     def end(self) -> None:
         self.stop.set()
-        for woken in (self._sweep_woken, self._dispatch_woken, self._deliver_woken, self._schedule_woken):
+        for woken in (
+            self._sweep_woken,
+            self._dispatch_woken,
+            self._deliver_woken,
+            self._schedule_woken,
+            self._prune_woken,
+        ):
             woken.set()
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="wake", daemon=True).start()
+        pruner = Pruner()
         others = [
             threading.Thread(target=self._keep, args=args, name=name, daemon=True)
             for name, args in (
                 ("dispatch", (self._dispatch_woken, dispatch_due, dispatch_due)),
                 ("schedule", (self._schedule_woken, fire_due, fire_due)),
                 ("deliver", (self._deliver_woken, self._deliver, delivering.deliver_due)),
+                ("prune", (self._prune_woken, pruner.go_on, pruner.go_on)),
             )
         ]
         for thread in others:

@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 
 from api.base import FamilyRequest
 from api.pagination import CursorScope, read_cursor, whole_number, write_cursor
+from core.database import planned_anew
 from core.errors import FieldError, Invalid
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def page(
     cursor = request.query_params.get("cursor")
     if cursor is not None:
         found = after(found, read_cursor(cursor, scope=scope))
-    rows = list(found[: limit + 1])
+    with planned_anew():
+        rows = list(found[: limit + 1])
     following = write_cursor(key(rows[limit - 1]), scope=scope) if len(rows) > limit else None
     return rows[:limit], following
 

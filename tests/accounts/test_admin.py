@@ -239,18 +239,18 @@ def test_nobody_names_themselves_superuser_or_leaves_their_tenant(
 def test_a_tenant_cannot_raise_its_own_rate(browser: Client, tenant: Tenant, operator: User) -> None:
     path = f"/admin/accounts/tenant/{tenant.pk}/change/"
     given = {"name": "Acme", "rate_tier": "enterprise", "import_level": "strict", "is_active": "on"}
-    given |= {"dispatch_weight": "7", "queue_limit": "9"}
+    given |= {"dispatch_weight": "7", "queue_limit": "9", "keep_days": "30"}
     User.objects.filter(email=EMAIL).update(role="admin")
     browser.post(path, given)
     tenant.refresh_from_db()
     assert (tenant.rate_tier, tenant.import_level) == ("standard", "strict")
-    assert (tenant.dispatch_weight, tenant.queue_limit) == (1, None)
+    assert (tenant.dispatch_weight, tenant.queue_limit, tenant.keep_days) == (1, None, None)
 
     browser.force_login(operator)
     browser.post(path, given)
     tenant.refresh_from_db()
     assert tenant.rate_tier == "enterprise"
-    assert (tenant.dispatch_weight, tenant.queue_limit) == (7, 9)
+    assert (tenant.dispatch_weight, tenant.queue_limit, tenant.keep_days) == (7, 9, 30)
 
 
 def test_nothing_is_deleted(browser: Client, staff: User) -> None:

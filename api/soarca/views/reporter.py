@@ -11,6 +11,7 @@ from api.base import FamilyRequest, Kind, Refusal, Response
 from api.pagination import whole_number
 from api.soarca import ids, reports, schema
 from api.soarca.errors import SoarcaView
+from core.database import planned_anew
 from executions.selectors import ExecutionNotFound, get_execution, list_executions
 from manual.selectors import list_of_step_runs
 from playbooks.selectors import workflow_by_id
@@ -32,7 +33,9 @@ class Reports(SoarcaView):
         # Of the version its id is enough; its document is large.
         newest = list_executions(request.tenant).select_related(None).select_related("playbook")
         newest = newest.prefetch_related("step_runs")
-        return Response(_reports(list(newest[offset : offset + limit]), in_full=False))
+        with planned_anew():
+            found = list(newest[offset : offset + limit])
+        return Response(_reports(found, in_full=False))
 
 
 class Report(SoarcaView):

@@ -522,3 +522,15 @@ def test_an_execution_that_calls_in_vain_says_when_it_tries_again(
     [wait] = waits(api, execution)
     assert (wait["kind"], wait["step"], wait["until"] is not None) == ("retry", "p", True)
     assert listed(api, "?waiting_for=retry") == [str(execution.pk)]
+
+
+def test_a_list_is_planned_for_the_values_it_is_asked_for(api: Api) -> None:
+    """One plan for all values would look through the whole history for a status that hardly any execution has."""
+    for _ in range(8):
+        assert api.get("/executions?status=running").status_code == 200
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        kept = [statement for (statement,) in cursor.fetchall()]
+    assert kept, "nothing is prepared at all: this proves nothing"
+    assert [text for text in kept if "executions_execution" in text and "ORDER BY" in text] == []
