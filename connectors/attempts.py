@@ -115,8 +115,11 @@ class Attempt:
         try:
             command = self._command(call, call.endpoints[0], _Sending(None))
             answer, found = self._run(prober.probe(command), command)
-            if call.spec.toolkit and answer is ProbeAnswer.THERE:
-                watcher().ended(call, self.scrubbed(found or completed())[0], fence=self._fence)
+            if call.spec.toolkit and answer is not ProbeAnswer.NOT_THERE:
+                told = found or (
+                    completed() if answer is ProbeAnswer.THERE else unknown("Nobody knows if it was done.")
+                )
+                watcher().ended(call, self.scrubbed(told)[0], fence=self._fence)
             return answer, found
         except loop.Stopped:
             self.was_stopped = True

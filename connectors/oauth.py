@@ -110,9 +110,13 @@ def _send(app: ToolkitApp, form: Mapping[str, str]) -> OutboundResponse:
         pool=f"oauth {app.pk}",
     )
     try:
-        return loop.run(shared_outbound().send(request), time_limit=TIME_LIMIT)
+        return loop.run(_exchange(request), time_limit=TIME_LIMIT)
     except (Refused, BadAnswer, NoAnswer, loop.OutOfTime) as error:
         raise VendorAway(f"{app.toolkit} cannot be reached: {type(error).__name__}.") from None
+
+
+async def _exchange(request: OutboundRequest) -> OutboundResponse:
+    return await shared_outbound().send(request)
 
 
 def _client_secret(app: ToolkitApp) -> dict[str, str]:

@@ -30,7 +30,7 @@ from executions.breakers import REASON as BREAKER
 from executions.engine.apart import whole
 from executions.following import get_head
 from executions.models import Execution, StepRun
-from executions.selectors import get_execution, list_step_runs, result_of
+from executions.selectors import get_execution, list_open_reviews, list_step_runs, result_of
 from executions.services import ExecutionEnded, cancel_execution, start_execution
 
 if TYPE_CHECKING:
@@ -122,12 +122,18 @@ def _calls(asked: Asked) -> list[ToolkitCall]:
 
 
 def _under_way_or_done(asked: Asked) -> ToolkitCall | None:
-    """The same action where it was done, or is being done; one that failed may be asked for again."""
+    """The same action where it was done, or is being done, or may have been; else it may be asked for again."""
     latest = next(iter(_calls(asked)), None)
     if latest is None or latest.run_id is None:
         return None
     head = get_head(asked.tenant, id=latest.run_id)
-    return None if head.is_final and head.status != "completed" else latest
+    may_be_repeated = head.is_final and head.status != "completed" and not _has_review(asked, latest.run_id)
+    return None if may_be_repeated else latest
+
+
+def _has_review(asked: Asked, run_id: UUID) -> bool:
+    """Whether nobody knows if it took place, and a person has yet to say."""
+    return list_open_reviews(asked.tenant).filter(execution_id=run_id).exists()
 
 
 def _begun(asked: Asked, *, now: datetime) -> ToolkitCall:
@@ -210,6 +216,8 @@ def _outcome(asked: Asked, row: ToolkitCall, run: Execution) -> Done:
     if step is None or step.status != "completed":
         message = (step.message if step else "") or run.message or "The action failed."
         _note_failed(run.pk, message)
+        if _has_review(asked, run.pk):
+            message += " It may have taken place all the same; a person has to say so before it is done again."
         raise ActionFailed(f"{asked.toolkit} {asked.action} failed: {message}")
     done = next(action for action in actions_of(asked.execution) if action.step_run == step.pk)
     result = whole(result_of(step).get("output"))

@@ -87,7 +87,7 @@ class Auditor:
         row = _row_of(run, call.spec, call.arguments)
         if outcome.kind is OutcomeKind.COMPLETED:
             note_end(row, succeeded=True, result=outcome.output)
-        elif _is_last(run, outcome):
+        elif _is_last(run, outcome, may_be_asked=call.spec.probe):
             note_end(row, succeeded=False, error=outcome.message, counts=outcome.code != "circuit_open")
         else:
             row.error_message = outcome.message
@@ -111,7 +111,9 @@ def note_end(row: ToolkitCall, *, succeeded: bool, result: Any = None, error: st
     """Write a row's last word, once; ``counts``: the breaker of the toolkit learns of it."""
     status = ToolkitCall.Status.SUCCESS if succeeded else ToolkitCall.Status.FAILED
     action_id = row.action_id or _next_action_id(row)
-    changed = ToolkitCall.objects.filter(pk=row.pk, status=ToolkitCall.Status.RETRYING).update(
+    # What was given up as unknown and is found done after all is a success.
+    before = [ToolkitCall.Status.RETRYING, *([ToolkitCall.Status.FAILED] if succeeded else [])]
+    changed = ToolkitCall.objects.filter(pk=row.pk, status__in=before).update(
         status=status, result=_kept(result) if succeeded else None, error_message=error, action_id=action_id
     )
     if not changed:
@@ -205,11 +207,11 @@ def _row_of(run: StepRun, spec: OperationSpec, arguments: Mapping[str, Any]) -> 
     return row
 
 
-def _is_last(run: StepRun, outcome: Outcome) -> bool:
-    """Whether no try follows this one; what nobody knows is not ended by a try."""
-    if outcome.kind is OutcomeKind.UNKNOWN:
-        return False
+def _is_last(run: StepRun, outcome: Outcome, *, may_be_asked: bool) -> bool:
+    """Whether no try follows this one. ``may_be_asked``: where nobody knows, the far side is asked first."""
     step = _step_of(run)
+    if outcome.kind is OutcomeKind.UNKNOWN:
+        return step is not None and step.on_unknown == "fail" and (not may_be_asked or run.tries + 1 >= DEFAULT_TRIES)
     if step is not None and step.retry is not None:
         return run.tries + 1 >= step.retry.attempts
     return outcome.retry is False or run.tries + 1 >= DEFAULT_TRIES

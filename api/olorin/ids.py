@@ -25,7 +25,6 @@ _OFFSET: Final = 1_618_033_988_749_894_849
 _INVERSE: Final = pow(_FACTOR, -1, _SPACE)
 _EXECUTION: Final = re.compile(rf"exec_([0-9a-z]{{{_LENGTH}}})")
 _CONNECTION: Final = re.compile(r"conn_([0-9a-f]{32})")
-_LARGEST: Final = 2**63 - 1
 
 
 class Segment:
@@ -69,8 +68,7 @@ def execution_number(text: str) -> int | None:
     found = _EXECUTION.fullmatch(text)
     if found is None:
         return None
-    number = (int(found[1], 36) - _OFFSET) * _INVERSE % _SPACE
-    return number if number <= _LARGEST else None
+    return (int(found[1], 36) - _OFFSET) * _INVERSE % _SPACE
 
 
 def connection_id(key: UUID) -> str:

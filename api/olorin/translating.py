@@ -180,6 +180,7 @@ def _step(
         name=f"{toolkit} {action}",
         operation=Operation(name=spec.name, reference=catalogue.reference_of(spec), parameters=parameters),
         retry=RETRY,
+        on_unknown="fail",  # it is given up and a review is opened: nobody waits at the other end for a person
         on_missing_connection="skip" if skips else "fail",
         on_completion=END if goes_on else None,
         on_success=None if goes_on else END,
