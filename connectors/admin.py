@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from connectors import toolkit_admin  # noqa: F401  (its pages belong to this app)
 from connectors.connection_settings import secret_field
 from connectors.models import Connection
 from connectors.registry import CONNECTION_KINDS

@@ -15,7 +15,9 @@ class Connection(UUIDModel):
     """Stored settings of one outside system. Secrets are sealed (``core.secrets``) and never shown again."""
 
     tenant = models.ForeignKey("accounts.Tenant", on_delete=models.CASCADE, related_name="connections")
-    kind = models.CharField(max_length=32, help_text="Which connector uses it: http, ssh, slack, jira.")
+    kind = models.CharField(
+        max_length=32, help_text="Which connector uses it: http, ssh, slack, jira, stripe, shopify, okta, square."
+    )
     name = models.CharField(max_length=128)
     url = models.CharField(max_length=2000, help_text="Base address; steps may fill in the path, never the host.")
     settings: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)

@@ -200,3 +200,19 @@ def worker(transactional_db: None) -> Iterator[None]:
     yield
     stop.set()
     thread.join(10)
+
+
+@pytest.fixture
+def held(tenant: Tenant) -> Iterator[Any]:
+    """A far side whose calls wait until they are let go, and an http connection to it."""
+    from django.utils import timezone
+
+    from connectors.services import save_connection
+    from tests.api.s4e.held import Held
+    from tests.connectors.servers import serving
+
+    far_side = Held()
+    with serving(far_side.answer) as running:
+        save_connection(tenant=tenant, kind="http", name="held", url=running.url, now=timezone.now())
+        yield far_side
+        far_side.may_go.set()

@@ -8,10 +8,9 @@ import re
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLResolver
 from django.urls.resolvers import RegexPattern
 
 from api.olorin.urls import urlpatterns
@@ -43,7 +42,7 @@ PRINTED = {
 UNKNOWN = [
     "/api/soar", "/api/soar/playbooks", "/api/soar/playbooks/executions", "/api/soar/playbooks/execute/x",
     "/api/composio", "/api/composio/connect", "/api/composio/test-connection", "/api/composio/callback/x",
-    "/api/soar//playbooks/execute", "/api/SOAR/playbooks/execute", "//api/soar/playbooks/execute",
+    "/api/soar//playbooks/execute", "/api/SOAR/playbooks/execute",
     "/api/composio/connections/a/b", "/api/composio/connect/a:b", "/api/soar/playbooks/execute//",
 ]  # fmt: skip
 
@@ -180,12 +179,3 @@ def test_the_documentation_has_every_path(api: Api) -> None:
 
 def _client_post(path: str, octets: bytes, kind: str, headers: dict[str, str]) -> HttpResponse:
     return Client().generic("POST", path, octets, content_type=kind, headers=headers)  # type: ignore[return-value]
-
-
-def test_the_served_routes_are_these(db: None) -> None:
-    patterns = [
-        each
-        for each in get_resolver(django_settings.ROOT_URLCONF).url_patterns
-        if isinstance(each, URLPattern | URLResolver)
-    ]
-    assert patterns
