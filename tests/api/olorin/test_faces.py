@@ -18,7 +18,8 @@ Finish = Callable[[str], Execution]
 
 def faces(api: Api, execution: str) -> dict[str, Any]:
     """What each family that is built says of an execution."""
-    found = Execution.objects.get(number=ids.execution_number(execution))
+    found = Execution.objects.get()
+    assert found.number == ids.execution_number(execution)
     s4e = api.execution(f"pexec-{found.number}")
     report = read(api.get(f"/reporter/{found.pk}"))
     return {

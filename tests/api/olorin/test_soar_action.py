@@ -110,7 +110,7 @@ def test_olo_035_the_bodys_signature_has_its_prefix(running: str, stripe: Connec
 @pytest.mark.parametrize("name", ["execution_id", "toolkit", "action", "tenant_id", "parameters"])
 @pytest.mark.parametrize("value", [None, 7, [], ""], ids=repr)
 def test_olo_037_fields_are_required_and_have_their_type(running: str, name: str, value: object) -> None:
-    given = action(execution_id=running) | {name: value}
+    given: Json = action(execution_id=running) | {name: value}
     if value is None:
         del given[name]
 
@@ -118,7 +118,8 @@ def test_olo_037_fields_are_required_and_have_their_type(running: str, name: str
 
 
 def test_olo_037_a_signature_is_text(running: str) -> None:
-    for given in (7, None, []):
+    wrong: tuple[object, ...] = (7, None, [])
+    for given in wrong:
         refused(send_action({**action(execution_id=running), "soar_signature": given}), 400, "soar_signature")
 
 
