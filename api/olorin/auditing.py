@@ -19,6 +19,7 @@ from api.olorin import ids
 from api.olorin.actions import actions_of, name_of
 from connectors import toolkit_breakers
 from connectors.base import OperationSpec, Outcome, OutcomeKind
+from connectors.models import Connection
 from connectors.planning import Call, PlannedCall
 from connectors.toolkit_models import ToolkitCall
 from core import strict_json
@@ -87,7 +88,7 @@ class Auditor:
         row = _row_of(run, call.spec, call.arguments)
         if outcome.kind is OutcomeKind.COMPLETED:
             note_end(row, succeeded=True, result=outcome.output)
-        elif _is_last(run, outcome, may_be_asked=call.spec.probe):
+        elif _was_refused(call) or _is_last(run, outcome, may_be_asked=call.spec.probe):
             note_end(row, succeeded=False, error=outcome.message, counts=outcome.code != "circuit_open")
         else:
             row.error_message = outcome.message
@@ -205,6 +206,13 @@ def _row_of(run: StepRun, spec: OperationSpec, arguments: Mapping[str, Any]) -> 
         },
     )
     return row
+
+
+def _was_refused(call: PlannedCall) -> bool:
+    """Whether the vendor refused this call's token for good: what tries follow reach nobody."""
+    return (
+        call.connection is not None and Connection.objects.filter(pk=call.connection.pk, refused_key=call.key).exists()
+    )
 
 
 def _is_last(run: StepRun, outcome: Outcome, *, may_be_asked: bool) -> bool:

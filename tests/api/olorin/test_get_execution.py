@@ -175,6 +175,23 @@ def test_olo_054_an_action_without_a_connection_is_skipped_with_a_warning(
     ]
 
 
+def test_an_action_whose_token_is_refused_has_failed_and_is_not_skipped(
+    api: Api, store: Store, start: Start, finish: Finish, stripe: Connection, far: Vendors, server: Server
+) -> None:
+    from connectors.toolkit_models import ToolkitCall
+
+    far.tokens.clear()
+    store(VOID)
+    execution = start()
+    finish(execution)
+
+    told = shown(api, execution)
+    assert told["status"] == "failed"
+    assert [each["status"] for each in told["actions_executed"]] == ["failed"]
+    row = ToolkitCall.objects.get()
+    assert (row.status, row.retry_count, len(server.requests)) == ("failed", 0, 1)
+
+
 def test_viewers_read_and_strangers_do_not(viewer: Api, running: str) -> None:
     path = f"/api/soar/playbooks/executions/{running}?tenant_id=tenant_123"
 
