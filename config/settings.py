@@ -41,6 +41,10 @@ SECRET_KEY = keys.signing_key("SECRET_KEY", _signing)
 _master = env.secret("SALLYPORT_MASTER_KEY") or (home.kept_secret("master_key") if SALLYPORT_DEVELOPMENT else "")
 SALLYPORT_PRIMARY_KEY, SALLYPORT_MASTER_KEYS = keys.master_keys("SALLYPORT_MASTER_KEY", _master)
 
+SOAR_WEBHOOK_SECRET = env.secret("SOAR_WEBHOOK_SECRET") or ""  # signs Olorin's actions for tenants without their own
+if SOAR_WEBHOOK_SECRET and not SALLYPORT_DEVELOPMENT:
+    keys.signing_key("SOAR_WEBHOOK_SECRET", SOAR_WEBHOOK_SECRET)
+
 # --- Apps -----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -196,6 +200,8 @@ SALLYPORT_DRAIN_GRACE: timedelta = env.seconds("SALLYPORT_DRAIN_GRACE", 10, mini
 SALLYPORT_STOP_GRACE: timedelta = env.seconds("SALLYPORT_STOP_GRACE", 30, minimum=0)
 SALLYPORT_BREAKER_FAILURES = env.integer("SALLYPORT_BREAKER_FAILURES", 5, minimum=1)  # in a row, of one connection
 SALLYPORT_BREAKER_PAUSE: timedelta = env.seconds("SALLYPORT_BREAKER_PAUSE", 60, minimum=0.1)
+#: is told of the actions of toolkits, and keeps their audit and their breaker
+SALLYPORT_TOOLKIT_WATCHER = "api.olorin.auditing.Auditor"
 SALLYPORT_ALLOW_FAKE = env.flag("SALLYPORT_ALLOW_FAKE")
 SALLYPORT_ALLOW_NETWORKS = [str(network) for network in env.cidr_list("ALLOW_NETWORKS")]
 SALLYPORT_DEMO_ENDPOINT = env.text("SALLYPORT_DEMO_ENDPOINT") or None  # "127.0.0.1:port", set by `up`

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from connectors import toolkit_admin  # noqa: F401  (its pages belong to this app)
 from connectors.connection_settings import secret_field
 from connectors.fin import admin as fin_admin  # noqa: F401  (registers its pages)
 from connectors.key_models import ManagedKey

@@ -13,11 +13,12 @@ from typing import Any, TypeVar, cast
 
 from django.db import DatabaseError
 
-from connectors import loop, registry, services
-from connectors.base import Command, Endpoint, Outcome, OutcomeKind, ProbeAnswer, Prober, failed, unknown
+from connectors import loop, registry, routing, services, tokens
+from connectors.base import Command, Endpoint, Outcome, OutcomeKind, ProbeAnswer, Prober, completed, failed, unknown
 from connectors.fake.connector import outcome_of
 from connectors.opening import opened
 from connectors.planning import PlannedCall
+from connectors.watching import watcher
 from core.errors import DomainError
 from core.logs import scrubbing
 from core.secrets import Scrubber, Secret
@@ -82,17 +83,44 @@ class Attempt:
     def carry_out(self, call: PlannedCall) -> Outcome:
         """Make one call, at the next address of its target where no connection could be made to the one before."""
         began = time.monotonic()
-        outcome = self._at_each_address(call)
+        made = self._begun(call) if call.spec.toolkit else call
+        outcome = made if isinstance(made, Outcome) else self._at_each_address(made)
         self._note(call, outcome, began)
         self._mark_connection(call, outcome)
+        if call.spec.toolkit:
+            self._ended(call, outcome)
         return outcome
+
+    def _begun(self, call: PlannedCall) -> PlannedCall | Outcome:
+        """The call of a toolkit's action with a token that is good now; or why it is not made."""
+        objection = watcher().begins(call, fence=self._fence)
+        if objection:
+            return failed("circuit_open", objection, sent=False)
+        if call.connection is None:
+            return call
+        fresh = tokens.made_fresh(call.connection, key=call.key)
+        if isinstance(fresh, Outcome):
+            return fresh
+        tokens.note_used(fresh)
+        return replace(call, connection=fresh, credential=routing.credential_of(fresh))
+
+    def _ended(self, call: PlannedCall, outcome: Outcome) -> None:
+        if outcome.code == "unauthorized" and outcome.sent and call.connection is not None:
+            tokens.note_refused(call.connection, key=call.key)
+        watcher().ended(call, self.scrubbed(outcome)[0], fence=self._fence)
 
     def probe(self, call: PlannedCall) -> tuple[ProbeAnswer, Outcome | None]:
         """Ask whether the effect of this call's key is there. Whatever goes wrong, the answer is *cannot tell*."""
         prober = cast(Prober, registry.connector_of(call.spec.name))
         try:
             command = self._command(call, call.endpoints[0], _Sending(None))
-            return self._run(prober.probe(command), command)
+            answer, found = self._run(prober.probe(command), command)
+            if call.spec.toolkit and answer is not ProbeAnswer.NOT_THERE:
+                told = found or (
+                    completed() if answer is ProbeAnswer.THERE else unknown("Nobody knows if it was done.")
+                )
+                watcher().ended(call, self.scrubbed(told)[0], fence=self._fence)
+            return answer, found
         except loop.Stopped:
             self.was_stopped = True
         except (loop.OutOfTime, DomainError):

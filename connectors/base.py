@@ -181,6 +181,8 @@ class OperationSpec:
     call_limit: timedelta = timedelta(seconds=30)
     destructive: bool = False
     unsafe_reason: str = ""
+    #: the toolkit whose action it is (Olorin); of its connections the last used one is taken, and each try is audited
+    toolkit: str = ""
     secret_fields: tuple[str, ...] = ()
     #: raises core.errors.Invalid for arguments that cannot be sent as they are; called before a secret is opened
     check: Callable[[Mapping[str, Any], Endpoint], None] | None = None

@@ -62,6 +62,16 @@ RULES: Mapping[str, Mapping[str, _Rule]] = {
         "call_limit": _CALL_LIMIT,
     },
     "slack": {"ca": _HTTP["ca"], "trace_headers": _HTTP["trace_headers"], "call_limit": _CALL_LIMIT},
+    **{
+        kind: {"ca": _HTTP["ca"], "trace_headers": _HTTP["trace_headers"], "call_limit": _CALL_LIMIT}
+        for kind in ("stripe", "shopify", "square")
+    },
+    "okta": {
+        "auth_scheme": _HTTP["auth_scheme"],
+        "ca": _HTTP["ca"],
+        "trace_headers": _HTTP["trace_headers"],
+        "call_limit": _CALL_LIMIT,
+    },
     "jira": {"user": _USER, "ca": _HTTP["ca"], "trace_headers": _HTTP["trace_headers"], "call_limit": _CALL_LIMIT},
 }
 

@@ -23,10 +23,11 @@ from connectors.fake.connector import scripted
 from connectors.fin.planning import plan_for as plan_for_fin
 from connectors.models import Connection
 from connectors.planning import Call, Destination, Plan, PlannedCall
+from connectors.watching import watcher
 from core.errors import Invalid
 from core.secrets import Secret
 
-__all__ = ["Call", "Destination", "Plan", "Result", "carry_out", "plan", "probe", "secrets_of"]
+__all__ = ["Call", "Destination", "Plan", "Result", "argument_fault", "carry_out", "plan", "probe", "secrets_of"]
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,12 @@ def _planned(call: Call, spec: OperationSpec, connections: Sequence[Connection])
         call = replace(call, connection=arguments.pop("connection", None) or call.connection)
     if spec.connection_kind is None:
         return PlannedCall(call.key, spec, arguments, spec.effect)
-    route = routing.route(call, kind=spec.connection_kind, connections=connections)
+    try:
+        route = routing.route(call, kind=spec.connection_kind, connections=connections, is_toolkit=bool(spec.toolkit))
+    except routing.NotRouted as error:
+        if spec.toolkit and error.code == "no_connection":
+            watcher().missing(call, spec, error.message)
+        raise
     first = route.endpoints[0]
     if spec.check is not None:
         spec.check(arguments, first)
@@ -188,10 +194,15 @@ def _planned(call: Call, spec: OperationSpec, connections: Sequence[Connection])
 
 def _check_arguments(spec: OperationSpec, arguments: Mapping[str, Any]) -> None:
     """Refuse what the operation's input schema refuses. The message names the argument, never its value."""
-    error = next(_validator(spec.name).iter_errors(dict(arguments)), None)
-    if error is not None:
-        where = ".".join(str(step) for step in error.instance_path) or "arguments"
-        raise ArgumentInvalid(f"{spec.reference or spec.name}: {where}: {_reason(error)}")
+    fault = argument_fault(spec.name, arguments)
+    if fault is not None:
+        raise ArgumentInvalid(f"{spec.reference or spec.name}: {fault[0] or 'arguments'}: {fault[1]}")
+
+
+def argument_fault(operation: str, arguments: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return where an operation's arguments do not fit and which rule they break; None where they do."""
+    error = next(_validator(operation).iter_errors(dict(arguments)), None)
+    return None if error is None else (".".join(str(step) for step in error.instance_path), _reason(error))
 
 
 def _reason(error: jsonschema_rs.ValidationError) -> str:

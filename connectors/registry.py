@@ -21,6 +21,8 @@ from connectors.jira.schema import OPERATIONS as JIRA
 from connectors.manual.schema import OPERATIONS as MANUAL
 from connectors.slack.schema import OPERATIONS as SLACK
 from connectors.ssh.schema import OPERATIONS as SSH
+from connectors.toolkits.schema import KINDS as TOOLKIT_KINDS
+from connectors.toolkits.schema import OPERATIONS as TOOLKITS
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,27 @@ class Entry:
         return self.only_if is None or bool(getattr(settings, self.only_if, False))
 
 
+def _toolkit(name: str) -> Entry:
+    return Entry(
+        tuple(spec for spec in TOOLKITS if spec.toolkit == name), "connectors.toolkits.connector.ToolkitConnector"
+    )
+
+
 ENTRIES: Mapping[str, Entry] = {
     "http": Entry(HTTP, "connectors.http.connector.HttpConnector"),
     "ssh": Entry(SSH, "connectors.ssh.connector.SshConnector"),
     "slack": Entry(SLACK, "connectors.slack.connector.SlackConnector"),
     "jira": Entry(JIRA, "connectors.jira.connector.JiraConnector"),
     "fin": Entry(FIN, "connectors.fin.connector.FinConnector"),
+    **{name: _toolkit(name) for name in TOOLKIT_KINDS},
     "manual": Entry(MANUAL, None),
     "fake": Entry(FAKE, "connectors.fake.connector.FakeConnector", only_if="SALLYPORT_ALLOW_FAKE"),
 }
 
 #: kinds of connections: the connectors that need an address
-CONNECTION_KINDS = ("http", "ssh", "slack", "jira")
+CONNECTION_KINDS = ("http", "ssh", "slack", "jira", *TOOLKIT_KINDS)
+#: the kinds of connections that are toolkits (Olorin)
+TOOLKITS_OF_CONNECTIONS = ("stripe", "shopify", "okta", "slack", "jira", "square")
 
 
 def operations() -> Mapping[str, OperationSpec]:

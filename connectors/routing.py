@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 
-from connectors import keys
+from connectors import keys, standing
 from connectors.addresses import Address, AddressInvalid, addresses_of, read_url
 from connectors.base import Endpoint
 from connectors.document_secrets import DocumentLogin, login_of
 from connectors.models import Connection
 from connectors.planning import Call, Credential, Destination
+from core.clock import database_now
 from core.errors import Invalid
 from core.outbound import is_public
 
@@ -35,11 +36,13 @@ class Route:
     destination: str = ""
 
 
-def route(call: Call, *, kind: str, connections: Sequence[Connection]) -> Route:
+def route(call: Call, *, kind: str, connections: Sequence[Connection], is_toolkit: bool = False) -> Route:
     """Choose connection and endpoints for a call of a connector of ``kind``.
 
-    ``connections`` are the tenant's, of any kind. Raises NotRouted.
+    ``connections`` are the tenant's, of any kind. ``is_toolkit``: of several the last used one. Raises NotRouted.
     """
+    if call.operation is not None and is_toolkit:
+        return _to_connection(_of_toolkit(call, kind=kind, connections=connections))
     if call.operation is not None:
         return _to_connection(_chosen(call.connection, kind=kind, connections=connections))
     destination = call.target or call.agent
@@ -76,13 +79,30 @@ def _chosen(name: str | None, *, kind: str, connections: Sequence[Connection]) -
         if found is None:
             raise NotRouted("no_connection", f"There is no connection {name!r}.")
         return _usable(found, kind)
-    enabled = [connection for connection in connections if connection.kind == kind and connection.is_enabled]
+    enabled = [
+        connection
+        for connection in connections
+        if connection.kind == kind and connection.is_enabled and connection.status == "active"
+    ]
     if len(enabled) == 1:
         return enabled[0]
     if enabled:
         names = ", ".join(sorted(connection.name for connection in enabled))
         raise NotRouted("no_connection", f"Several connections are of kind {kind}: name one of {names}.")
     raise NotRouted("no_connection", f"There is no connection of kind {kind} that is enabled.")
+
+
+def _of_toolkit(call: Call, *, kind: str, connections: Sequence[Connection]) -> Connection:
+    """The connection of a toolkit's action: the named one, else the one that was used last of those that are good."""
+    if any(connection.refused_key == call.key and connection.kind == kind for connection in connections):
+        raise NotRouted("unauthorized", f"{kind} refused the credential of this call.")
+    if call.connection is not None:
+        return _chosen(call.connection, kind=kind, connections=connections)
+    of_kind = [connection for connection in connections if connection.kind == kind]
+    found = standing.last_used(of_kind, now=database_now()) if of_kind else None
+    if found is None:
+        raise NotRouted("no_connection", f"There is no active connection of {kind}.")
+    return found
 
 
 def _routed(call: Call, destination: Destination, *, kind: str, connections: Sequence[Connection]) -> Route:
@@ -113,6 +133,8 @@ def _usable(connection: Connection, kind: str) -> Connection:
         )
     if not connection.is_enabled:
         raise NotRouted("no_connection", f"The connection {connection.name!r} is disabled.")
+    if connection.status != "active":
+        raise NotRouted("no_connection", f"The connection {connection.name!r} is {connection.status}.")
     return connection
 
 

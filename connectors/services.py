@@ -25,10 +25,11 @@ from core.secrets import is_masked, seal
 
 if TYPE_CHECKING:
     from accounts.models import Tenant
+    from connectors.oauth import Tokens
 
 #: a shorter secret cannot be found in an output, so the whole output is masked
 SHORTEST_SECRET = 8
-SECRET_FIELDS = frozenset({"token", "password", "private_key", "passphrase"})
+SECRET_FIELDS = frozenset({"token", "refresh_token", "password", "private_key", "passphrase"})
 
 
 class ConnectionInvalid(Invalid):
@@ -102,6 +103,8 @@ def _save(tenant: Tenant, wanted: Wanted, now: datetime, *, is_new: bool = False
     if wanted.secrets is not None:
         connection.sealed_secrets = _sealed(connection, wanted.secrets)
         connection.last_error = ""
+        connection.expires_at = None  # of a token that is given by hand nobody knows when it ends
+        connection.status = "active"
     connection.url = wanted.url
     connection.is_keyed = connection.is_keyed if wanted.keyed is None else wanted.keyed
     connection.is_enabled = connection.is_enabled if wanted.enabled is None else wanted.enabled
@@ -154,6 +157,17 @@ def _with_secrets(
     locked = _locked(connection)
     locked.sealed_secrets, locked.last_error, locked.updated_at = change(locked.sealed_secrets), "", now
     locked.save(update_fields=["sealed_secrets", "last_error", "updated_at"])
+    return locked
+
+
+@transaction.atomic
+def store_tokens(*, connection: Connection, tokens: Tokens, now: datetime) -> Connection:
+    """Keep the tokens that a vendor gave; a refresh token stays where no new one came."""
+    locked = _locked(connection)
+    locked.sealed_secrets = {**locked.sealed_secrets, **_sealed(locked, tokens.secrets())}
+    locked.status, locked.revoked_at, locked.last_error, locked.updated_at = "active", None, "", now
+    locked.expires_at = None if tokens.lifetime is None else now + tokens.lifetime
+    locked.save(update_fields=["sealed_secrets", "status", "revoked_at", "last_error", "updated_at", "expires_at"])
     return locked
 
 

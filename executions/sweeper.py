@@ -35,8 +35,8 @@ ENDING = 5.0
 class Sweeper:
     """Runs until ``stop`` is set. Listens on the channel layer; without it, the period alone moves things on.
 
-    Sweeping, dispatching, firing schedules, delivering and pruning have a thread each: a broker that hangs, a slow receiver of
-    webhooks or a thousand schedules of midnight keep no lost step run waiting.
+    Sweeping, dispatching, firing schedules, delivering and pruning have a thread each: a broker that hangs, a slow
+    receiver of webhooks or a thousand schedules of midnight keep no lost step run waiting.
     """
 
     def __init__(self) -> None:

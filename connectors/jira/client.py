@@ -1,4 +1,4 @@
-"""Two calls of Jira Cloud's REST API, version 3: create an issue, search by JQL."""
+"""Calls of Jira Cloud's REST API, version 3: create an issue, search by JQL, who am I."""
 
 from __future__ import annotations
 
@@ -21,10 +21,20 @@ def site(command: Command) -> str:
     return base.removesuffix(_API) if urlsplit(base).path.endswith(_API) else base
 
 
+async def get(command: Command, path: str) -> Mapping[str, Any] | Outcome:
+    """Ask a path of the API. Return the answer's object, or how it failed."""
+    return await _ask(command, HttpRequest("GET", f"{site(command)}{_API}{path}", (("Accept", "application/json"),)))
+
+
 async def post(command: Command, path: str, body: Mapping[str, Any]) -> Mapping[str, Any] | Outcome:
     """Send ``body`` to a path of the API. Return the answer's object, or how it failed."""
     headers = (("Content-Type", "application/json"), ("Accept", "application/json"))
-    request = HttpRequest("POST", f"{site(command)}{_API}{path}", headers, strict_json.dumps(dict(body)))
+    return await _ask(
+        command, HttpRequest("POST", f"{site(command)}{_API}{path}", headers, strict_json.dumps(dict(body)))
+    )
+
+
+async def _ask(command: Command, request: HttpRequest) -> Mapping[str, Any] | Outcome:
     answer = await exchange(command, request)
     if isinstance(answer, Outcome):
         return answer

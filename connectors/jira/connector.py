@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.base import Command, Outcome, ProbeAnswer, completed, failed
-from connectors.jira.client import post, site
+from connectors.jira.client import get, post, site
 from connectors.texts import as_text
 
 _LABEL = re.compile(r"sallyport-[A-Za-z0-9.-]{1,200}")
@@ -16,6 +16,11 @@ _ISSUE_KEY = re.compile(r"[A-Z][A-Z0-9_]*-[0-9]+", re.IGNORECASE)
 
 class JiraConnector:
     async def run(self, command: Command) -> Outcome:
+        if command.operation == "jira.check":
+            found = await get(command, "/myself")
+            return (
+                found if isinstance(found, Outcome) else completed({"account": found.get("accountId"), "status": "ok"})
+            )
         answer = await post(command, "/issue", {"fields": _fields(command.arguments, _label(command))})
         if isinstance(answer, Outcome):
             return answer

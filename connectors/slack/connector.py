@@ -19,6 +19,8 @@ _PAGES = 10
 
 class SlackConnector:
     async def run(self, command: Command) -> Outcome:
+        if command.operation == "slack.check":
+            return await _check(command)
         channel = command.arguments["channel"]
         answer = await call(
             command,
@@ -55,6 +57,11 @@ class SlackConnector:
                 return ProbeAnswer.NOT_THERE, None
             query["cursor"] = cursor
         return ProbeAnswer.CANNOT_TELL, None
+
+
+async def _check(command: Command) -> Outcome:
+    answer = await call(command, "auth.test", body={})
+    return answer if isinstance(answer, Outcome) else completed({"team": answer.get("team"), "status": "ok"})
 
 
 def _posted(ts: str, channel: str) -> Outcome:
