@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "connectors",
     "manual",
     "executions",
+    "incidents",
     "api",
     "config",
 ]
