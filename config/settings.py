@@ -199,6 +199,9 @@ SALLYPORT_BREAKER_FAILURES = env.integer("SALLYPORT_BREAKER_FAILURES", 5, minimu
 SALLYPORT_BREAKER_PAUSE: timedelta = env.seconds("SALLYPORT_BREAKER_PAUSE", 60, minimum=0.1)
 SALLYPORT_ALLOW_FAKE = env.flag("SALLYPORT_ALLOW_FAKE")
 SALLYPORT_ALLOW_NETWORKS = [str(network) for network in env.cidr_list("ALLOW_NETWORKS")]
+#: where dbt may run: "tenant/project" -> directory; what is not named here no connection reaches
+SALLYPORT_DBT_PROJECTS = env.assignments("SALLYPORT_DBT_PROJECTS")
+SALLYPORT_DBT_PROGRAM = env.text("SALLYPORT_DBT_PROGRAM", "dbt")
 SALLYPORT_DEMO_ENDPOINT = env.text("SALLYPORT_DEMO_ENDPOINT") or None  # "127.0.0.1:port", set by `up`
 SALLYPORT_SOARCA_OPEN_TENANT = env.text("SALLYPORT_SOARCA_OPEN_TENANT") or None
 #: what no connector may ever call: our own stores and our own API (SEC-01)
@@ -264,6 +267,9 @@ SOARCA_ALLOWED_ORIGINS = env.words("SOARCA_ALLOWED_ORIGINS", ("*",))
 SALLYPORT_ALLOWED_ORIGINS = env.words("SALLYPORT_ALLOWED_ORIGINS")  # of the other families; no `*` beside cookies
 #: how long a stream waits for a client that does not read
 SALLYPORT_STREAM_PATIENCE: timedelta = env.seconds("SALLYPORT_STREAM_PATIENCE", 10, minimum=0.1)
+#: how long a remediation action may take, and how many calls of one process may wait for theirs
+APPLYLENS_ACTION_LIMIT: timedelta = env.seconds("APPLYLENS_ACTION_SECONDS", 900, minimum=1)
+APPLYLENS_WAITING_CALLS = env.integer("APPLYLENS_WAITING_CALLS", max(1, SALLYPORT_WEB_THREADS // 2), minimum=1)
 SALLYPORT_TRUSTED_PROXIES = [str(network) for network in env.cidr_list("TRUSTED_PROXIES")]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sallyport",

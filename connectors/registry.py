@@ -14,10 +14,13 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from connectors.base import Connector, OperationSpec
+from connectors.dbt.schema import OPERATIONS as DBT
 from connectors.fake.schema import OPERATIONS as FAKE
 from connectors.http.schema import OPERATIONS as HTTP
 from connectors.jira.schema import OPERATIONS as JIRA
 from connectors.manual.schema import OPERATIONS as MANUAL
+from connectors.opensearch.schema import OPERATIONS as OPENSEARCH
+from connectors.planner.schema import OPERATIONS as PLANNER
 from connectors.slack.schema import OPERATIONS as SLACK
 from connectors.ssh.schema import OPERATIONS as SSH
 
@@ -40,12 +43,15 @@ ENTRIES: Mapping[str, Entry] = {
     "ssh": Entry(SSH, "connectors.ssh.connector.SshConnector"),
     "slack": Entry(SLACK, "connectors.slack.connector.SlackConnector"),
     "jira": Entry(JIRA, "connectors.jira.connector.JiraConnector"),
+    "dbt": Entry(DBT, "connectors.dbt.connector.DbtConnector"),
+    "opensearch": Entry(OPENSEARCH, "connectors.opensearch.connector.OpenSearchConnector"),
+    "planner": Entry(PLANNER, "connectors.planner.connector.PlannerConnector"),
     "manual": Entry(MANUAL, None),
     "fake": Entry(FAKE, "connectors.fake.connector.FakeConnector", only_if="SALLYPORT_ALLOW_FAKE"),
 }
 
 #: kinds of connections: the connectors that need an address
-CONNECTION_KINDS = ("http", "ssh", "slack", "jira")
+CONNECTION_KINDS = ("http", "ssh", "slack", "jira", "dbt", "opensearch", "planner")
 
 
 def operations() -> Mapping[str, OperationSpec]:

@@ -37,16 +37,19 @@ def store_dialect(
     actor: Actor,
     now: datetime,
     derived_from: Sequence[str] = (),
+    listed: bool = True,
 ) -> PlaybookVersion:
     """Store a new playbook written in a family's own dialect, already checked and compiled by that family.
 
-    ``trigger`` is ``{"event", "conditions", "cron"?}`` or empty. Raises NameTaken when the tenant has the slug.
+    ``trigger`` is ``{"event", "conditions", "cron"?}`` or empty.
+    ``listed`` False: it is found in no list, and its name is not taken. Raises NameTaken when the tenant has the slug.
     """
     playbook = insert_playbook(
         Playbook(
             tenant=tenant, slug=slug, cacao_id=cacao_id, name=name, description=description, dialect=dialect,
             version_label=label, trigger=dict(trigger), tags=list(tags), step_count=step_count,
-            derived_from=list(derived_from), starts=list(started_playbooks(workflow)), created_at=now, updated_at=now,
+            derived_from=list(derived_from), starts=list(started_playbooks(workflow)), is_listed=listed,
+            created_at=now, updated_at=now,
         )
     )  # fmt: skip
     version = PlaybookVersion.objects.create(

