@@ -60,8 +60,8 @@ INSTALLED_APPS = [
     "playbooks",
     "connectors",
     "manual",
+    "incidents",  # before executions: its `sweep` command goes on from theirs
     "executions",
-    "incidents",
     "api",
     "config",
 ]
@@ -264,6 +264,8 @@ SOARCA_ALLOWED_ORIGINS = env.words("SOARCA_ALLOWED_ORIGINS", ("*",))
 SALLYPORT_ALLOWED_ORIGINS = env.words("SALLYPORT_ALLOWED_ORIGINS")  # of the other families; no `*` beside cookies
 #: how long a stream waits for a client that does not read
 SALLYPORT_STREAM_PATIENCE: timedelta = env.seconds("SALLYPORT_STREAM_PATIENCE", 10, minimum=0.1)
+#: of silence, after which a stream of server-sent events says that it lives; clients may rely on 30 s
+SALLYPORT_STREAM_HEARTBEAT: timedelta = env.seconds("SALLYPORT_STREAM_HEARTBEAT", 27, minimum=0.1)
 SALLYPORT_TRUSTED_PROXIES = [str(network) for network in env.cidr_list("TRUSTED_PROXIES")]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sallyport",
