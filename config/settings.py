@@ -60,8 +60,8 @@ INSTALLED_APPS = [
     "playbooks",
     "connectors",
     "manual",
+    "incidents",  # before executions: its `sweep` command goes on from theirs
     "executions",
-    "incidents",
     "api",
     "config",
 ]
@@ -270,6 +270,8 @@ SALLYPORT_STREAM_PATIENCE: timedelta = env.seconds("SALLYPORT_STREAM_PATIENCE", 
 #: how long a remediation action may take, and how many calls of one process may wait for theirs
 APPLYLENS_ACTION_LIMIT: timedelta = env.seconds("APPLYLENS_ACTION_SECONDS", 900, minimum=1)
 APPLYLENS_WAITING_CALLS = env.integer("APPLYLENS_WAITING_CALLS", max(1, SALLYPORT_WEB_THREADS // 2), minimum=1)
+#: of silence, after which a stream of server-sent events says that it lives; clients may rely on 30 s
+SALLYPORT_STREAM_HEARTBEAT: timedelta = env.seconds("SALLYPORT_STREAM_HEARTBEAT", 27, minimum=0.1)
 SALLYPORT_TRUSTED_PROXIES = [str(network) for network in env.cidr_list("TRUSTED_PROXIES")]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sallyport",

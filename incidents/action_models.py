@@ -78,7 +78,10 @@ class ActionRun(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(status__in=("pending", "running"), completed_at__isnull=True)
-                | models.Q(status__in=("dry_run_success", "dry_run_failed", "success", "failed", "cancelled"), completed_at__isnull=False),
+                | models.Q(
+                    status__in=("dry_run_success", "dry_run_failed", "success", "failed", "cancelled"),
+                    completed_at__isnull=False,
+                ),
                 name="action_final_iff_completed",
             ),
         )  # fmt: skip

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from core.models import UUIDModel
 from incidents import action_models, outside_models  # noqa: F401  (their tables belong to this app)
 
 #: one of these at a time for a kind and key
@@ -205,19 +204,3 @@ class AnsweredRequest(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-
-class StreamToken(UUIDModel):
-    """Opens event streams for a minute and does nothing else. Only its SHA-256 is stored."""
-
-    digest = models.CharField(max_length=64, unique=True)
-    #: the key of the caller who asked for it; the stream ends when that key does
-    api_key = models.ForeignKey("accounts.ApiKey", on_delete=models.CASCADE, related_name="+")
-    created_at = models.DateTimeField()
-    expires_at = models.DateTimeField()
-
-    class Meta:
-        indexes = (models.Index(fields=("expires_at",), name="stream_token_age"),)
-
-    def __str__(self) -> str:
-        return f"until {self.expires_at}"
