@@ -1,4 +1,5 @@
-"""What happens to incidents by itself: late steps are noted, issues filed, signals pulled, old events let go.
+"""What happens to incidents by itself: late steps are noted, ended actions settled, issues filed, signals
+pulled, old events let go.
 
 It runs beside the sweep, in its process (``manage.py sweep``); any number of them may run.
 """
@@ -13,6 +14,7 @@ from typing import Final
 
 from django.db import Error, close_old_connections, connection
 
+from incidents.actions.ending import settle_ended
 from incidents.filing import file_due
 from incidents.pulling import pull_due
 from incidents.services.clocks import note_late_incidents
@@ -28,6 +30,7 @@ ENDING: Final = 5.0
 #: name -> (what is done, how often). Each has a thread: a tracker that hangs keeps no clock waiting.
 PASSES: Final[dict[str, tuple[Callable[[], object], float]]] = {
     "late-incidents": (note_late_incidents, PERIOD),
+    "actions": (settle_ended, PERIOD),
     "issues": (file_due, PERIOD),
     "signals": (pull_due, PERIOD),
     "old-events": (forget_old, TIDYING),

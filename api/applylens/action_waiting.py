@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
-from threading import BoundedSemaphore
+from functools import cache
 from typing import Final
 from uuid import UUID
 
 from django.conf import settings
 
 from api.stream.announcements import Announcements
-from api.stream.threads import in_thread
-from connectors import loop
 from core.errors import Unavailable
 from executions.events import execution_group
 from incidents.actions.ending import settle
@@ -34,7 +34,7 @@ class Places:
     """How many calls of this process may wait: each holds a thread that other requests would need."""
 
     def __init__(self) -> None:
-        self._free: BoundedSemaphore | None = None
+        self._free: threading.BoundedSemaphore | None = None
         self._size = 0
 
     @contextmanager
@@ -48,10 +48,10 @@ class Places:
         finally:
             free.release()
 
-    def _semaphore(self) -> BoundedSemaphore:
+    def _semaphore(self) -> threading.BoundedSemaphore:
         if self._free is None or self._size != settings.APPLYLENS_WAITING_CALLS:
             self._size = settings.APPLYLENS_WAITING_CALLS
-            self._free = BoundedSemaphore(self._size)
+            self._free = threading.BoundedSemaphore(self._size)
         return self._free
 
 
@@ -63,16 +63,38 @@ def wait_for_end(run_id: int, execution_id: UUID) -> None:
 
     The row does not need this call: it comes to its end also when nobody waits.
     """
-    with suppress(loop.OutOfTime):
-        loop.run(_ended(run_id, execution_id), time_limit=settings.APPLYLENS_ACTION_LIMIT + PATIENCE)
-
-
-async def _ended(run_id: int, execution_id: UUID) -> None:
-    async with Announcements(execution_group(execution_id)) as heard:
+    until = time.monotonic() + (settings.APPLYLENS_ACTION_LIMIT + PATIENCE).total_seconds()
+    with _announcements(execution_group(execution_id)) as changed:
         while True:
-            heard.changed.clear()
-            if await in_thread(lambda: settle(run_id)):
+            changed.clear()
+            left = until - time.monotonic()
+            if settle(run_id) or left <= 0:
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY.total_seconds()):
-                    await heard.changed.wait()
+            changed.wait(min(left, LOOK_EVERY.total_seconds()))
+
+
+@contextmanager
+def _announcements(group: str) -> Iterator[threading.Event]:
+    """Yield an event that is set by each announcement to the group, and once when they begin to be heard."""
+    changed = threading.Event()
+    hearing = asyncio.run_coroutine_threadsafe(_hear(group, changed), _loop())
+    try:
+        yield changed
+    finally:
+        hearing.cancel()
+
+
+async def _hear(group: str, changed: threading.Event) -> None:
+    async with Announcements(group) as announcements:
+        while True:
+            await announcements.changed.wait()
+            announcements.changed.clear()
+            changed.set()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop on which this process hears for the calls that wait: their threads have none."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="waiting-calls", daemon=True).start()
+    return loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from accounts.models import Tenant, User
     from tests.api.applylens.calls import Api
+    from tests.connectors.servers import Server
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +64,33 @@ def stranger(other_tenant: Tenant) -> Api:
     from tests.api.applylens.calls import caller_of
 
     return caller_of(other_tenant, "analyst")
+
+
+@pytest.fixture
+def planner(tenant: Tenant, settings: Any) -> Iterator[Server]:
+    """A planner that serves v2 at 10 percent, and the tenant's connection to it."""
+    from tests.api.applylens.acting import connect
+    from tests.connectors.planner.service import TOKEN, planner_service
+
+    settings.SALLYPORT_ALLOW_NETWORKS = ["127.0.0.0/8"]
+    with planner_service() as server:
+        connect(tenant, "planner", server.url, secrets={"token": TOKEN})
+        yield server
+
+
+@pytest.fixture
+def search(tenant: Tenant, settings: Any) -> Iterator[Server]:
+    """A search cluster with the index ``emails``, and the tenant's connection to it."""
+    from tests.api.applylens.acting import cluster
+
+    settings.SALLYPORT_ALLOW_NETWORKS = ["127.0.0.0/8"]
+    with cluster(tenant) as server:
+        yield server
+
+
+@pytest.fixture
+def worker(tenant: Tenant) -> Iterator[None]:
+    from tests.api.applylens.acting import working
+
+    with working():
+        yield
