@@ -99,9 +99,7 @@ def test_notes_are_kept_whole_up_to_their_length(api: Api, tenant: Tenant) -> No
 
 
 @pytest.mark.parametrize("verb", [*ALLOWED, "assign"])
-def test_what_is_not_there_or_another_tenants_is_a_404(
-    api: Api, stranger: Api, tenant: Tenant, verb: str
-) -> None:
+def test_what_is_not_there_or_another_tenants_is_a_404(api: Api, stranger: Api, tenant: Tenant, verb: str) -> None:
     incident = make(tenant)
     body = {"assigned_to": None} if verb == "assign" else {}
 
@@ -180,9 +178,7 @@ def test_who_is_no_longer_active_is_not_assigned(api: Api, tenant: Tenant, engin
     engineer.is_active = False
     engineer.save()
 
-    refused(
-        api.post(f"/api/incidents/{make(tenant).pk}/assign", {"assigned_to": ENGINEER}), 422, "validation_error"
-    )
+    refused(api.post(f"/api/incidents/{make(tenant).pk}/assign", {"assigned_to": ENGINEER}), 422, "validation_error")
 
 
 def test_a_closed_incident_is_not_assigned(api: Api, tenant: Tenant) -> None:
