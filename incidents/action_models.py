@@ -22,7 +22,9 @@ class ActionRun(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+")
-    incident = models.ForeignKey("incidents.Incident", on_delete=models.PROTECT, related_name="action_runs")
+    incident = models.ForeignKey(
+        "incidents.Incident", on_delete=models.PROTECT, related_name="action_runs", db_index=False
+    )
     action_type = models.CharField(max_length=64)
     params: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
     dry_run = models.BooleanField(default=False)

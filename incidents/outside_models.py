@@ -42,7 +42,9 @@ class IssueTask(UUIDModel):
     """Something to be said to the tracker, written in the transaction of what it tells of."""
 
     tenant = models.ForeignKey("accounts.Tenant", on_delete=models.CASCADE, related_name="+")
-    incident = models.ForeignKey("incidents.Incident", on_delete=models.CASCADE, related_name="issue_tasks")
+    incident = models.ForeignKey(
+        "incidents.Incident", on_delete=models.CASCADE, related_name="issue_tasks", db_index=False
+    )
     verb = models.CharField(max_length=16)  # open, resolve
     text = models.TextField(blank=True)
     created_at = models.DateTimeField()

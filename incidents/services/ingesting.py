@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -24,41 +26,36 @@ from incidents.timestamps import written
 FLOOD_CAP: Final = 3
 FLOOD_WINDOW: Final = timedelta(hours=1)
 
-# Keys go in one order, so that two writers wait for each other and never in a circle. A writer that meets a row of
-# another one that has not committed waits for it: a live incident of the key is never made twice.
-# Indexes: one_live_incident_per_key, incident_by_key.
+# Subjects go in one order, so that two writers wait for each other and never in a circle. A writer that meets a row of
+# another one that has not committed waits for it: a live incident of a subject is never made twice.
+# Indexes: one_live_incident_per_key, incident_by_subject.
 INSERT = """
-INSERT INTO incidents_incident (tenant_id, kind, key, severity, status, summary, details, playbooks, metadata,
+INSERT INTO incidents_incident (tenant_id, kind, key, subject, severity, status, summary, details, playbooks, metadata,
                                 assigned_to, made_by, created_at, updated_at, next_due_at)
-SELECT %(tenant)s::uuid, f.kind, f.key, f.severity, 'open', f.summary, f.details,
+SELECT %(tenant)s::uuid, f.kind, f.key, f.subject, f.severity, 'open', f.summary, f.details,
        ARRAY(SELECT jsonb_array_elements_text(f.playbooks)), f.metadata,
        f.assigned_to, %(by)s::text, %(now)s::timestamptz, %(now)s::timestamptz, f.due
   FROM jsonb_to_recordset(%(rows)s::jsonb)
-       AS f(kind text, key text, severity text, summary text, details jsonb, playbooks jsonb, metadata jsonb,
-            assigned_to text, due timestamptz)
+       AS f(kind text, key text, subject uuid, severity text, summary text, details jsonb, playbooks jsonb,
+            metadata jsonb, assigned_to text, due timestamptz)
  WHERE (SELECT count(*) FROM incidents_incident i
-         WHERE i.tenant_id = %(tenant)s::uuid AND i.kind = f.kind AND i.key = f.key
-           AND i.created_at > %(since)s::timestamptz) < %(cap)s::int
- ORDER BY f.kind, f.key
-    ON CONFLICT (tenant_id, kind, key) WHERE status IN ('open', 'acknowledged', 'mitigated') DO NOTHING
-RETURNING kind, key, id
+         WHERE i.subject = f.subject AND i.created_at > %(since)s::timestamptz) < %(cap)s::int
+ ORDER BY f.subject
+    ON CONFLICT (subject) WHERE status IN ('open', 'acknowledged', 'mitigated') DO NOTHING
+RETURNING subject, id
 """
-# Looked at after the insert, when nobody else can make one of these keys: what was committed meanwhile counts too.
+# Looked at after the insert, when nobody else can make one of these: what was committed meanwhile counts too.
 STANDING = """
-SELECT f.kind, f.key, live.id, recent.made, recent.oldest, recent.newest
-  FROM unnest(%(kinds)s::text[], %(keys)s::text[]) AS f(kind, key)
-  LEFT JOIN LATERAL (
-    SELECT i.id FROM incidents_incident i
-     WHERE i.tenant_id = %(tenant)s::uuid AND i.kind = f.kind AND i.key = f.key
-       AND i.status IN ('open', 'acknowledged', 'mitigated')) live ON true
+SELECT f.subject,
+       (SELECT i.id FROM incidents_incident i
+         WHERE i.subject = f.subject AND i.status IN ('open', 'acknowledged', 'mitigated')),
+       recent.made, recent.oldest, recent.newest
+  FROM unnest(%(subjects)s::uuid[]) AS f(subject)
  CROSS JOIN LATERAL (
     SELECT count(*) AS made, min(i.created_at) AS oldest, max(i.id) AS newest FROM incidents_incident i
-     WHERE i.tenant_id = %(tenant)s::uuid AND i.kind = f.kind AND i.key = f.key
-       AND i.created_at > %(since)s::timestamptz) recent
+     WHERE i.subject = f.subject AND i.created_at > %(since)s::timestamptz) recent
 """
 TAKE_BACK = "DELETE FROM incidents_incident WHERE id = ANY(%s::bigint[])"
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -84,24 +81,29 @@ def report_incidents(
     and key the first counts.
     """
     checked = _with_people(tenant, findings)
-    first: dict[Key, Finding] = {}
-    for finding in checked:
-        if isinstance(finding, Finding):
-            first.setdefault((finding.kind, finding.key), finding)
+    subjects = [_subject(tenant, finding) if isinstance(finding, Finding) else None for finding in checked]
+    first: dict[UUID, Finding] = {}
+    for subject, finding in zip(subjects, checked, strict=True):
+        if subject is not None and isinstance(finding, Finding):
+            first.setdefault(subject, finding)
     standing = _insert(tenant, first, by=actor.name, now=now) if first else {}
     made = [reported.id for reported in standing.values() if reported.outcome == "created" and reported.id]
     ask_for_issues(tenant, made, now=now)
     _tell(tenant, standing, first, now=now)
     answers, met = [], set()
-    for finding in checked:
-        if isinstance(finding, Invalid):
-            answers.append(Reported("invalid", faults=finding.fields))
+    for subject, finding in zip(subjects, checked, strict=True):
+        if subject is None:
+            answers.append(Reported("invalid", faults=finding.fields if isinstance(finding, Invalid) else ()))
             continue
-        key = (finding.kind, finding.key)
-        is_again = key in met and standing[key].outcome == "created"
-        answers.append(Reported("deduplicated", standing[key].id) if is_again else standing[key])
-        met.add(key)
+        is_again = subject in met and standing[subject].outcome == "created"
+        answers.append(Reported("deduplicated", standing[subject].id) if is_again else standing[subject])
+        met.add(subject)
     return answers
+
+
+def _subject(tenant: Tenant, finding: Finding) -> UUID:
+    named = "\n".join((str(tenant.id), finding.kind, finding.key))
+    return UUID(bytes=sha256(named.encode()).digest()[:16])
 
 
 def _with_people(tenant: Tenant, findings: Sequence[Finding | Invalid]) -> list[Finding | Invalid]:
@@ -118,17 +120,17 @@ def _with_people(tenant: Tenant, findings: Sequence[Finding | Invalid]) -> list[
     return checked
 
 
-def _insert(tenant: Tenant, first: dict[Key, Finding], *, by: str, now: datetime) -> dict[Key, Reported]:
-    window: dict[str, Any] = {"tenant": tenant.id, "since": now - FLOOD_WINDOW}
-    rows = strict_json.dumps([_row(finding, now) for finding in first.values()]).decode()
-    keys = {"kinds": [kind for kind, _ in first], "keys": [key for _, key in first]}
+def _insert(tenant: Tenant, first: dict[UUID, Finding], *, by: str, now: datetime) -> dict[UUID, Reported]:
+    window: dict[str, Any] = {"since": now - FLOOD_WINDOW}
+    rows = strict_json.dumps([_row(subject, finding, now) for subject, finding in first.items()]).decode()
+    given = {"tenant": tenant.id, "rows": rows, "by": by, "now": now, "cap": FLOOD_CAP}
     with connection.cursor() as cursor:
-        cursor.execute(INSERT, {**window, "rows": rows, "by": by, "now": now, "cap": FLOOD_CAP})
-        made: dict[Key, int] = {(kind, key): number for kind, key, number in cursor.fetchall()}
-        cursor.execute(STANDING, {**window, **keys})
-        found = {(kind, key): rest for kind, key, *rest in cursor.fetchall()}
-        standing = {key: _standing(made.get(key), *found[key], now=now) for key in first}
-        too_many = [number for key, number in made.items() if standing[key].outcome == "suppressed"]
+        cursor.execute(INSERT, window | given)
+        made: dict[UUID, int] = dict(cursor.fetchall())
+        cursor.execute(STANDING, window | {"subjects": list(first)})
+        found = {subject: rest for subject, *rest in cursor.fetchall()}
+        standing = {subject: _standing(made.get(subject), *found[subject], now=now) for subject in first}
+        too_many = [number for subject, number in made.items() if standing[subject].outcome == "suppressed"]
         if too_many:
             cursor.execute(TAKE_BACK, [too_many])
     return standing
@@ -148,9 +150,10 @@ def _standing(
     return Reported("deduplicated", newest)
 
 
-def _row(finding: Finding, now: datetime) -> dict[str, Any]:
+def _row(subject: UUID, finding: Finding, now: datetime) -> dict[str, Any]:
     due = Clock(finding.severity, now).next_due()
     return {
+        "subject": str(subject),
         "kind": finding.kind,
         "key": finding.key,
         "severity": finding.severity,
@@ -163,12 +166,12 @@ def _row(finding: Finding, now: datetime) -> dict[str, Any]:
     }
 
 
-def _tell(tenant: Tenant, standing: dict[Key, Reported], first: dict[Key, Finding], *, now: datetime) -> None:
+def _tell(tenant: Tenant, standing: dict[UUID, Reported], first: dict[UUID, Finding], *, now: datetime) -> None:
     told = [
         events.Told(
             "incident_created",
             {
-                "id": standing[key].id,
+                "id": standing[subject].id,
                 "kind": finding.kind,
                 "severity": finding.severity,
                 "status": "open",
@@ -176,7 +179,7 @@ def _tell(tenant: Tenant, standing: dict[Key, Reported], first: dict[Key, Findin
                 "created_at": written(now),
             },
         )
-        for key, finding in first.items()
-        if standing[key].outcome == "created"
+        for subject, finding in first.items()
+        if standing[subject].outcome == "created"
     ]
     events.record(tenant.id, told, at=now)

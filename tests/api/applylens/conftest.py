@@ -11,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from accounts.models import Tenant, User
     from tests.api.applylens.calls import Api
+    from tests.api.stream.serving import StreamServer
     from tests.connectors.servers import Server
 
 
@@ -94,3 +95,17 @@ def worker(tenant: Tenant) -> Iterator[None]:
 
     with working():
         yield
+
+
+@pytest.fixture(scope="session")
+def stream_server(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StreamServer]:
+    """The web process as in production, but that it waits a second for slow clients and in silence."""
+    from tests.api.stream.serving import StreamServer
+
+    with django_db_blocker.unblock():
+        server = StreamServer(tmp_path_factory.mktemp("web") / "log", SALLYPORT_STREAM_HEARTBEAT="1")
+    server.wait_ready()
+    yield server
+    server.stop()
