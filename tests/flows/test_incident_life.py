@@ -79,7 +79,7 @@ def planner(tenant: Tenant, settings: Any) -> Iterator[Server]:
 def test_the_life_of_an_incident(tenant: Tenant, planner: Server, tmp_path: Path) -> None:
     warehouse = make_project(tmp_path / "project")
     connect(tenant, "dbt", f"dbt://{tenant.slug}/warehouse")
-    key = make_key(tenant).text
+    key = make_key(tenant, role="soc_lead").text
     environ = {
         "SALLYPORT_DBT_PROGRAM": dbt_program(),
         "SALLYPORT_DBT_PROJECTS": f"{tenant.slug}/warehouse={tmp_path / 'project'}",
@@ -88,7 +88,7 @@ def test_the_life_of_an_incident(tenant: Tenant, planner: Server, tmp_path: Path
     server = StreamServer(tmp_path / "web.log", **environ)
     try:
         server.wait_ready()
-        with fleet(workers=1, lease="10", **environ):
+        with fleet(workers=1, lease="60", **environ):
             _live(f"http://127.0.0.1:{server.port}", key)
     finally:
         server.stop()
@@ -99,7 +99,7 @@ def test_the_life_of_an_incident(tenant: Tenant, planner: Server, tmp_path: Path
 def _live(root: str, key: str) -> None:
     listener = Listener(f"{root}/api/sse/events", key)
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=root, headers=headers, timeout=120, trust_env=False) as client:
+    with httpx.Client(base_url=root, headers=headers, timeout=240, trust_env=False) as client:
 
         def post(path: str, body: Any = None, status: int = 200) -> dict[str, Any]:
             answer = client.post(path, json=body or {})

@@ -76,7 +76,8 @@ def working() -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
+        assert not thread.is_alive()
     assert faults == []
 
 
