@@ -5,6 +5,7 @@ The rows are the truth, an announcement only says "look again" (as in ``executio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,6 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from core import strict_json
 from executions.events import announce, execution_group
 
 # The first event of a tenant makes its counter. The row stays locked to the end of the transaction, so that numbers
@@ -42,7 +42,7 @@ def record(tenant_id: UUID, told: Sequence[Told], *, at: datetime) -> None:
     """Store events and announce them on commit. Called last in its transaction: it locks the tenant's counter."""
     if not told:
         return
-    rows = strict_json.dumps([{"type": one.type, "data": one.data} for one in told]).decode()
+    rows = json.dumps([{"type": one.type, "data": one.data} for one in told], ensure_ascii=False)
     with connection.cursor() as cursor:
         cursor.execute(TAKE_NUMBERS, [tenant_id, len(told)])
         first = cursor.fetchone()[0] - len(told) + 1

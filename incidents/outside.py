@@ -34,7 +34,7 @@ def call(method: str, url: str, *, headers: Mapping[str, str], allow_networks: S
         method=method,
         url=url,
         policy=policy_for(endpoint),
-        headers=(("Content-Type", "application/json"), ("Accept", "application/json"), *headers.items()),
+        headers=tuple({"Content-Type": "application/json", "Accept": "application/json", **headers}.items()),
         body=None if body is None else strict_json.dumps(body),
         time_limit=TIME_LIMIT,
     )

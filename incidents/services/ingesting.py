@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +13,6 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from accounts.models import Tenant
-from core import strict_json
 from core.actors import Actor
 from core.errors import FieldError, Invalid
 from incidents import events
@@ -122,7 +122,7 @@ def _with_people(tenant: Tenant, findings: Sequence[Finding | Invalid]) -> list[
 
 def _insert(tenant: Tenant, first: dict[UUID, Finding], *, by: str, now: datetime) -> dict[UUID, Reported]:
     window: dict[str, Any] = {"since": now - FLOOD_WINDOW}
-    rows = strict_json.dumps([_row(subject, finding, now) for subject, finding in first.items()]).decode()
+    rows = json.dumps([_row(subject, finding, now) for subject, finding in first.items()], ensure_ascii=False)
     given = {"tenant": tenant.id, "rows": rows, "by": by, "now": now, "cap": FLOOD_CAP}
     with connection.cursor() as cursor:
         cursor.execute(INSERT, window | given)
