@@ -22,7 +22,8 @@ from connectors.dispatch import plan
 from tests.connectors.calls import Connect, Run, operation
 from tests.connectors.dbt.projects import dbt_program, make_project
 
-pytestmark = pytest.mark.django_db
+#: no transaction of the test stands open while dbt runs
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PASSWORD = "stand-in-password-of-warehouse"
 LONG = timedelta(seconds=90)
@@ -125,7 +126,12 @@ def test_the_time_limit_ends_the_run_and_everything_it_started(run: Run, project
 
 def test_a_stop_ends_the_run(run: Run, project: Path) -> None:
     stop = threading.Event()
-    watcher = threading.Thread(target=lambda: (wait_until(lambda: running_in(project.parent) != []), stop.set()))
+
+    def stop_once_it_runs() -> None:
+        wait_until(lambda: running_in(project.parent) != [])
+        stop.set()
+
+    watcher = threading.Thread(target=stop_once_it_runs)
     watcher.start()
     result = run(rerun("slow"), time_limit=LONG, cancelled=stop)
     watcher.join()
