@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "api.authentication.KeyAuthentication"
-    match_subclasses = True
     name = ["bearerKey", "headerKey"]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ STREAM_QUERY: Final = [
         "Last-Event-ID", str, location=OpenApiParameter.HEADER, description="Resume after this event's id."
     ),
 ]
+STREAM_AUTH: Final[list[dict[str, list[Any]]]] = [{"bearerKey": []}, {"headerKey": []}]
 EVENT_STREAM: Final = {(200, "text/event-stream"): OpenApiTypes.STR}
 
 

@@ -43,7 +43,10 @@ class Events(ApplyLensView):
         return [StreamAuthentication(Access(query="token"))]
 
     @extend_schema(
-        operation_id="applylens_stream_events", parameters=schema.STREAM_QUERY, responses=schema.EVENT_STREAM
+        operation_id="applylens_stream_events",
+        auth=schema.STREAM_AUTH,
+        parameters=schema.STREAM_QUERY,
+        responses=schema.EVENT_STREAM,
     )
     def get(self, request: FamilyRequest) -> HttpResponse | StreamingHttpResponse:
         """Stream what happens to the tenant's incidents, as server-sent events."""

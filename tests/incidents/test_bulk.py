@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 
 import pytest
@@ -100,10 +101,10 @@ def test_ten_thousand_with_half_of_them_repeated_by_several_writers_at_once(tena
 def test_two_detectors_at_once_make_one_incident(tenant: Tenant) -> None:
     with racers(2) as both:
         for number in range(50):
-            answers = both.all_at_once(lambda number=number: report(tenant, [f"INV_{number}"])[0])
+            answers = both.all_at_once(partial(report, tenant, [f"INV_{number}"]))
 
-            assert sorted(one.outcome for one in answers) == ["created", "deduplicated"], answers
-            assert len({one.id for one in answers}) == 1
+            assert sorted(one.outcome for [one] in answers) == ["created", "deduplicated"], answers
+            assert len({one.id for [one] in answers}) == 1
     assert Incident.objects.filter(tenant=tenant).count() == 50
     assert IncidentEvent.objects.filter(tenant=tenant).count() == 50
 
@@ -112,7 +113,7 @@ def test_lists_that_name_the_same_keys_in_other_orders_do_not_deadlock(tenant: T
     with racers(2) as both:
         for number in range(20):
             keys = [f"{number}-{index}" for index in range(100)]
-            answers = both.run([lambda keys=keys: report(tenant, keys), lambda keys=keys: report(tenant, keys[::-1])])
+            answers = both.run([partial(report, tenant, keys), partial(report, tenant, keys[::-1])])
 
             assert all(isinstance(one, list) for one in answers), answers
     assert Incident.objects.filter(tenant=tenant).count() == 2_000

@@ -46,6 +46,7 @@ def make(tenant: Tenant, key: str = "INV_data_freshness_inbox", *, minutes_ago: 
     finding = Finding(key=key, **(known | more))
     [made] = report_incidents(tenant=tenant, findings=[finding], actor=DETECTOR, now=at)
     assert made.outcome == "created", made
+    assert made.id is not None
     return Incident.objects.get(pk=made.id)
 
 
