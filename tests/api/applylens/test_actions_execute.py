@@ -29,7 +29,8 @@ from tests.connectors.servers import Reply, Server, json_reply
 from tests.factories import UserFactory
 from tests.faults.fleet import fleet
 
-pytestmark = pytest.mark.django_db(transaction=True)
+#: the fixture by its name, too: leases are kept where it stands
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("transactional_db")]
 
 KEYS = {
     "action_id",

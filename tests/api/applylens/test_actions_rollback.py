@@ -13,7 +13,8 @@ from tests.api.applylens.acting import body, execute, history, roll_back, stored
 from tests.api.applylens.calls import ENGINEER, Api, Json, make, moved, read, refused, told
 from tests.connectors.servers import Server, json_reply
 
-pytestmark = pytest.mark.django_db(transaction=True)
+#: the fixture by its name, too: leases are kept where it stands
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("transactional_db")]
 
 APPROVED = {"approved_by": ENGINEER}
 
