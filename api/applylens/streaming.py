@@ -44,7 +44,7 @@ class Events(ApplyLensView):
 
     @extend_schema(
         operation_id="applylens_stream_events",
-        auth=schema.STREAM_AUTH,
+        auth=schema.STREAM_AUTH,  # type: ignore[arg-type]  # goes into the schema as it stands
         parameters=schema.STREAM_QUERY,
         responses=schema.EVENT_STREAM,
     )

@@ -70,7 +70,7 @@ def test_an_unknown_path_of_soarca_answers_in_its_envelope(anybody: Client, path
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/alerts", "/api/incidents", "/api/soar/playbooks/execute", "/graphql", "/nothing"]
+    "path", ["/api/v1/alerts", "/api/soar/playbooks/execute", "/graphql", "/nothing"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_a_family_that_is_not_built_answers_404(anybody: Client, method: str, path: str) -> None:
