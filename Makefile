@@ -43,3 +43,4 @@ faults: ## Attack a deployment of its own and write docs/reliability.md (ONLY=F0
 pins: ## Compile requirements.in and tests/requirements.in to hashed pins (needs uv)
 	@uv pip compile --quiet requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt
 	@uv pip compile --quiet tests/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/requirements.txt
+	@uv pip compile --quiet tests/connectors/dbt/requirements.in --universal --python-version 3.11 --generate-hashes --no-header -o tests/connectors/dbt/requirements.txt

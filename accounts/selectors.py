@@ -48,6 +48,17 @@ def find_key(key: str, *, now: datetime) -> ApiKey | None:
     return row
 
 
+def identify_again(actor: Actor, *, now: datetime) -> Caller | None:
+    """Return what an actor that was let in before is now, by its row; None when it may not come in any more."""
+    if actor.kind is ActorKind.KEY:
+        row = ApiKey.objects.select_related("owner", "tenant").filter(pk=actor.id).first()
+        return caller_of_key(row) if row is not None and is_usable(row, now=now) else None
+    if actor.kind is ActorKind.USER:
+        user = User.objects.select_related("tenant").filter(pk=actor.id).first()
+        return caller_of_user(user) if user is not None else None
+    return None
+
+
 def is_usable(key: ApiKey, *, now: datetime) -> bool:
     expired = key.expires_at is not None and key.expires_at <= now
     owner = key.owner

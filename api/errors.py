@@ -38,6 +38,7 @@ class Kind(StrEnum):
     RATE_LIMITED = "rate_limited"
     INTERNAL = "internal"
     UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"  # a synchronous action is not done in its time
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ WORDS: Mapping[Kind, Words] = {
     Kind.RATE_LIMITED: Words(429, "rate_limited", "Too many requests."),
     Kind.INTERNAL: Words(500, "internal_error", "Something went wrong on our side."),
     Kind.UNAVAILABLE: Words(503, "unavailable", "The service cannot answer right now."),
+    Kind.TIMEOUT: Words(504, "timeout", "It was not done in time."),
 }
 
 

@@ -25,7 +25,7 @@ from config.wsgi import application as wsgi  # noqa: E402
 
 ordinary = WSGIMiddleware(wsgi, workers=settings.SALLYPORT_WEB_THREADS)  # type: ignore[arg-type]  # its own protocol
 websockets = URLRouter(websocket_urlpatterns)
-STREAMS = ("/api/sse/", "/api/stream/", "/fin/poll")
+STREAMS = ("/api/sse/events", "/api/stream/", "/fin/poll")
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:

@@ -99,6 +99,17 @@ def words(name: str, default: tuple[str, ...] = (), *, environ: Mapping[str, str
     return tuple(text(name, environ=environ).replace(",", " ").split()) or default
 
 
+def assignments(name: str, *, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return a list such as ``one=/srv/one, two=/srv/two`` by name; default empty."""
+    found = {}
+    for word in words(name, environ=environ):
+        key, _, value = word.partition("=")
+        if not key or not value:
+            raise Refused(name, "a list of NAME=VALUE")
+        found[key] = value
+    return found
+
+
 def cidr_list(name: str, *, environ: Mapping[str, str] = os.environ) -> tuple[IPv4Network | IPv6Network, ...]:
     """Return networks such as ``10.0.0.0/8, fd00::/8``; default none."""
     try:

@@ -6,7 +6,7 @@ import logging
 import time
 
 LONGEST = 8_192
-OURS = frozenset({"accounts", "api", "config", "connectors", "core", "executions", "manual", "playbooks"})
+OURS = frozenset({"accounts", "api", "config", "connectors", "core", "executions", "incidents", "manual", "playbooks"})
 STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "request_id"}
 #: C0 and C1 controls, line separators, and the characters that turn the reading direction
 FORBIDDEN = {

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "playbooks",
     "connectors",
     "manual",
+    "incidents",  # before executions: its `sweep` command goes on from theirs
     "executions",
     "api",
     "config",
@@ -204,6 +205,9 @@ SALLYPORT_BREAKER_PAUSE: timedelta = env.seconds("SALLYPORT_BREAKER_PAUSE", 60, 
 SALLYPORT_TOOLKIT_WATCHER = "api.olorin.auditing.Auditor"
 SALLYPORT_ALLOW_FAKE = env.flag("SALLYPORT_ALLOW_FAKE")
 SALLYPORT_ALLOW_NETWORKS = [str(network) for network in env.cidr_list("ALLOW_NETWORKS")]
+#: where dbt may run: "tenant/project" -> directory; what is not named here no connection reaches
+SALLYPORT_DBT_PROJECTS = env.assignments("SALLYPORT_DBT_PROJECTS")
+SALLYPORT_DBT_PROGRAM = env.text("SALLYPORT_DBT_PROGRAM", "dbt")
 SALLYPORT_DEMO_ENDPOINT = env.text("SALLYPORT_DEMO_ENDPOINT") or None  # "127.0.0.1:port", set by `up`
 SALLYPORT_SOARCA_OPEN_TENANT = env.text("SALLYPORT_SOARCA_OPEN_TENANT") or None
 # Fins: programs of others that carry out steps. Spans are whole seconds, since fins are told them so.
@@ -282,6 +286,11 @@ SOARCA_ALLOWED_ORIGINS = env.words("SOARCA_ALLOWED_ORIGINS", ("*",))
 SALLYPORT_ALLOWED_ORIGINS = env.words("SALLYPORT_ALLOWED_ORIGINS")  # of the other families; no `*` beside cookies
 #: how long a stream waits for a client that does not read
 SALLYPORT_STREAM_PATIENCE: timedelta = env.seconds("SALLYPORT_STREAM_PATIENCE", 10, minimum=0.1)
+#: how long a remediation action may take, and how many calls of one process may wait for theirs
+APPLYLENS_ACTION_LIMIT: timedelta = env.seconds("APPLYLENS_ACTION_SECONDS", 900, minimum=1)
+APPLYLENS_WAITING_CALLS = env.integer("APPLYLENS_WAITING_CALLS", max(1, SALLYPORT_WEB_THREADS // 2), minimum=1)
+#: of silence, after which a stream of server-sent events says that it lives; clients may rely on 30 s
+SALLYPORT_STREAM_HEARTBEAT: timedelta = env.seconds("SALLYPORT_STREAM_HEARTBEAT", 27, minimum=0.1)
 SALLYPORT_TRUSTED_PROXIES = [str(network) for network in env.cidr_list("TRUSTED_PROXIES")]
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sallyport",

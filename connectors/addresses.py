@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from core.errors import Invalid
 
-DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22}
-SCHEMES = {"ssh": frozenset({"ssh"})}
+#: dbt://tenant/project is a place on this machine; its port means nothing
+DEFAULT_PORTS = {"http": 80, "https": 443, "ssh": 22, "dbt": 1}
+SCHEMES = {"ssh": frozenset({"ssh"}), "dbt": frozenset({"dbt"})}
 #: kinds of addresses in the order in which they are taken
 _KINDS = ("url", "dname", "ipv4", "ipv6")
 _NAME = re.compile(r"(?=.{1,253}\.?$)[^\W_]([\w-]{0,62})(\.[\w][\w-]{0,62})*\.?")
@@ -67,7 +68,7 @@ class Address:
 
 
 def read_url(url: str, *, kind: str) -> Address:
-    """Read the address of a connection or target for a connector of ``kind`` (``ssh``, or else HTTP).
+    """Read the address of a connection or target for a connector of ``kind`` (``ssh``, ``dbt``, or else HTTP).
 
     Raises AddressInvalid for another scheme, user-info, a missing host, a port that is none, a fragment.
     """

@@ -128,6 +128,7 @@ class Endpoint:
     keyed: bool = False
     allow_networks: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    tenant: str = ""  # id of the tenant whose connection it is
     pool: str = ""  # calls of different pools never share a network connection
 
 

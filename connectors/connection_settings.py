@@ -40,6 +40,18 @@ def _is_user(value: Any) -> bool:
     return _is_text(value) and not re.search(r"[\x00-\x1f\x7f:]", value)
 
 
+def _is_link(value: Any) -> bool:
+    return _is_text(value) and len(value) <= 1000 and bool(re.match(r"https?://[^\s/]", value))
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value))
+
+
+def _is_flavour(value: Any) -> bool:
+    return value in ("opensearch", "elasticsearch")
+
+
 _Rule = tuple[Callable[[Any], bool], str]
 _CALL_LIMIT: _Rule = (_is_span, "seconds that one call may take")
 _USER: _Rule = (_is_user, "the name to log on with, without colon")
@@ -72,6 +84,16 @@ RULES: Mapping[str, Mapping[str, _Rule]] = {
         "trace_headers": _HTTP["trace_headers"],
         "call_limit": _CALL_LIMIT,
     },
+    "dbt": {
+        "target": (_is_name, "the name of a target in the project's profile"),
+        "logs_url": (_is_link, "an http or https address; {task_id} and {key} in it are filled in"),
+        "call_limit": _CALL_LIMIT,
+    },
+    "opensearch": {
+        **{name: _HTTP[name] for name in ("user", "auth_header", "auth_scheme", "ca", "trace_headers", "call_limit")},
+        "flavour": (_is_flavour, "opensearch or elasticsearch; opensearch unless given"),
+    },
+    "planner": {name: _HTTP[name] for name in ("auth_header", "auth_scheme", "ca", "trace_headers", "call_limit")},
     "jira": {"user": _USER, "ca": _HTTP["ca"], "trace_headers": _HTTP["trace_headers"], "call_limit": _CALL_LIMIT},
 }
 
@@ -96,4 +118,6 @@ def secret_field(kind: str, value: str, settings: Mapping[str, Any]) -> str:
     """Return what the one secret given for a connection is: ``private_key``, ``password`` or ``token``."""
     if kind == "ssh":
         return "private_key" if value.lstrip().startswith("-----BEGIN ") else "password"
-    return "password" if kind == "http" and settings.get("user") else "token"
+    if kind == "dbt":
+        return "password"
+    return "password" if kind in ("http", "opensearch") and settings.get("user") else "token"

@@ -14,11 +14,14 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from connectors.base import Connector, OperationSpec
+from connectors.dbt.schema import OPERATIONS as DBT
 from connectors.fake.schema import OPERATIONS as FAKE
 from connectors.fin.schema import OPERATIONS as FIN
 from connectors.http.schema import OPERATIONS as HTTP
 from connectors.jira.schema import OPERATIONS as JIRA
 from connectors.manual.schema import OPERATIONS as MANUAL
+from connectors.opensearch.schema import OPERATIONS as OPENSEARCH
+from connectors.planner.schema import OPERATIONS as PLANNER
 from connectors.slack.schema import OPERATIONS as SLACK
 from connectors.ssh.schema import OPERATIONS as SSH
 from connectors.toolkits.schema import KINDS as TOOLKIT_KINDS
@@ -51,12 +54,15 @@ ENTRIES: Mapping[str, Entry] = {
     "jira": Entry(JIRA, "connectors.jira.connector.JiraConnector"),
     "fin": Entry(FIN, "connectors.fin.connector.FinConnector"),
     **{name: _toolkit(name) for name in TOOLKIT_KINDS},
+    "dbt": Entry(DBT, "connectors.dbt.connector.DbtConnector"),
+    "opensearch": Entry(OPENSEARCH, "connectors.opensearch.connector.OpenSearchConnector"),
+    "planner": Entry(PLANNER, "connectors.planner.connector.PlannerConnector"),
     "manual": Entry(MANUAL, None),
     "fake": Entry(FAKE, "connectors.fake.connector.FakeConnector", only_if="SALLYPORT_ALLOW_FAKE"),
 }
 
 #: kinds of connections: the connectors that need an address
-CONNECTION_KINDS = ("http", "ssh", "slack", "jira", *TOOLKIT_KINDS)
+CONNECTION_KINDS = ("http", "ssh", "slack", "jira", "dbt", "opensearch", "planner", *TOOLKIT_KINDS)
 #: the kinds of connections that are toolkits (Olorin)
 TOOLKITS_OF_CONNECTIONS = ("stripe", "shopify", "okta", "slack", "jira", "square")
 

@@ -64,6 +64,7 @@ def endpoint_of(connection: Connection, *, url: str | None = None) -> Endpoint:
         keyed=connection.is_keyed,
         allow_networks=tuple(connection.allow_networks),
         hosts=_hosts_of(connection),
+        tenant=str(connection.tenant_id),
         pool=str(connection.id),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from connectors import selectors
-from connectors.addresses import Address, AddressInvalid, read_url
+from connectors.addresses import DEFAULT_PORTS, Address, AddressInvalid, read_url
 from connectors.connection_settings import check_settings
 from connectors.models import Connection
 from connectors.opening import context_of
@@ -209,6 +210,8 @@ def note_last_error(*, connection: Connection, error: str) -> None:
 
 def own_networks(address: Address) -> list[str]:
     """Return the addresses of a connection's own URL that are not public, each as a network of one."""
+    if address.scheme == "dbt":
+        return []  # a project of this machine, no host
     literal = address.ip
     found = [literal] if literal is not None else _resolved(address)
     return [str(ipaddress.ip_network(each)) for each in found if not is_public(each)]
@@ -270,6 +273,10 @@ def _address_faults(wanted: Wanted, address: Address) -> list[FieldError]:
         faults.append(FieldError("url", "At most 2,000 characters, without a query."))
     if wanted.kind == "ssh" and address.path.strip("/"):
         faults.append(FieldError("url", "The address of an ssh connection is ssh://host or ssh://host:port."))
+    if wanted.kind == "dbt" and (
+        not re.fullmatch(r"/[A-Za-z0-9_-]+", address.path) or address.port != DEFAULT_PORTS["dbt"]
+    ):
+        faults.append(FieldError("url", "The address of a dbt connection is dbt://tenant/project."))
     return faults
 
 

@@ -65,7 +65,17 @@ def test_the_names_that_playbooks_may_use() -> None:
         "act-square-void": "square.void",
         "act-square-dispute": "square.dispute",
         "act-square-get-merchant": "square.get_merchant",
+        "act-dbt-run": "dbt.run",
+        "act-dbt-deps": "dbt.deps",
+        "act-opensearch-clear-cache": "opensearch.clear_cache",
+        "act-opensearch-refresh-synonyms": "opensearch.refresh_synonyms",
+        "act-planner-versions": "planner.versions",
+        "act-planner-deploy": "planner.deploy",
+        "act-planner-rollback": "planner.rollback",
+        "act-planner-split": "planner.split",
         "act-fake": "fake.run",
+        "act-fake-read": "fake.read",
+        "act-fake-keyed": "fake.keyed",
     }
     assert registry.command_types() == {
         "http-api": "http.request",

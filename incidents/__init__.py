@@ -1,0 +1,1 @@
+"""What happened and is being dealt with: incidents, their clocks, their remediation, and who is told."""

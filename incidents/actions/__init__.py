@@ -1,0 +1,1 @@
+"""The remediation actions: one module for each system they act on, one registry."""

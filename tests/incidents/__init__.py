@@ -1,0 +1,1 @@
+"""Incidents without HTTP: rules, clocks, bulk, issues, watcher."""
