@@ -69,9 +69,7 @@ def test_an_unknown_path_of_soarca_answers_in_its_envelope(anybody: Client, path
     assert answer.json()["original-call"].startswith("GET ")
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/v1/alerts", "/api/soar/playbooks/execute", "/graphql", "/nothing"]
-)
+@pytest.mark.parametrize("path", ["/api/v1/alerts", "/api/soar/playbooks/execute", "/graphql", "/nothing"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_a_family_that_is_not_built_answers_404(anybody: Client, method: str, path: str) -> None:
     answer = anybody.generic(method, path)
