@@ -140,7 +140,7 @@ def test_the_limit_of_an_address_is_told_and_held(api: Api, monkeypatch: pytest.
     response = api.get("/api/incidents")
 
     refused(response, 429, "rate_limited")
-    assert 0 < int(response["Retry-After"]) <= 3600
+    assert 0 < int(response["Retry-After"]) <= 3601  # to the full second after the end of the window
     assert (response["X-RateLimit-Limit"], response["X-RateLimit-Remaining"]) == ("3", "0")
     assert int(response["X-RateLimit-Reset"]) > 1_700_000_000
 
