@@ -15,12 +15,16 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST, NEWEST = (3, 11), (3, 14)
-RUNNING, TESTING = ".venv", ".venv-test"
+RUNNING, TESTING, DBT = ".venv", ".venv-test", ".venv-dbt"
 #: environment -> the files of pins it is made from, all of which pip must accept together
 PINS = {
     RUNNING: ["requirements.txt"],
     TESTING: ["requirements.txt", os.path.join("tests", "requirements.txt")],
+    # dbt does not go with our versions: tests run it as a program, from an environment of its own.
+    DBT: [os.path.join("tests", "connectors", "dbt", "requirements.txt")],
 }
+#: every version is pinned, and pip 23 stumbles over extras of pinned packages
+OPTIONS = {DBT: ["--no-deps"]}
 PIP_SINCE = (22, 3)  # the first pip that installs into another interpreter's environment
 
 
@@ -37,6 +41,8 @@ def enter(argv: "list[str]") -> None:
     if not inside and _has_pins(name):
         return
     python = make(name)
+    if name == TESTING:
+        _make_beside(DBT)
     if not inside:
         sys.stdout.flush()
         os.execv(python, [python] + argv)
@@ -55,6 +61,14 @@ def make(name: str) -> str:
             if not _is_current(directory, python):
                 _install(directory, python)
     return python
+
+
+def _make_beside(name: str) -> None:
+    """Make an environment that some tests use; without it they are skipped, and counted."""
+    try:
+        make(name)
+    except SystemExit as error:
+        sys.stderr.write("%s\n%s could not be made; the tests that use it are skipped.\n" % (error, name))
 
 
 def _is_current(directory: str, python: str) -> bool:
@@ -123,7 +137,7 @@ def _install(directory: str, python: str) -> None:
         # Without pip: Debian's python3 cannot put it there unless python3-venv is installed.
         _run([outer, "-m", "venv", "--without-pip", directory])
     arguments = [word for path in _files(name) for word in ("-r", path)]
-    command = _installer(outer, python) + ["--require-hashes"] + arguments
+    command = _installer(outer, python) + ["--require-hashes"] + OPTIONS.get(name, []) + arguments
     _show(command, "installing into " + name, len(_pins(name)))
     # On every core at once, which the installers do not do. What does not compile is for another Python.
     with Bar("compiling " + name, None, sys.stderr):

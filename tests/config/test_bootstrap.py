@@ -32,7 +32,9 @@ def test_both_files_of_pins_agree_where_they_name_the_same_package() -> None:
     assert running.items() <= testing.items()
 
 
-@pytest.mark.parametrize("path", ["requirements.txt", "tests/requirements.txt"])
+@pytest.mark.parametrize(
+    "path", ["requirements.txt", "tests/requirements.txt", "tests/connectors/dbt/requirements.txt"]
+)
 def test_pins_name_no_place_and_have_hashes(path: str) -> None:
     text = (ROOT / path).read_text()
     assert "://" not in text
