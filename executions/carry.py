@@ -44,17 +44,20 @@ _ONLY_AN_END: Final = """
        AND e.depth = 0
        AND NOT EXISTS (SELECT 1 FROM executions_webhooktarget o WHERE o.tenant_id = e.tenant_id AND o.is_enabled)"""
 
-# The due step run of a sibling branch that was opened next; index step_run_order (execution, position). What another
-# worker holds at this moment is passed over; what was claimed since the snapshot is looked at again and passed over.
+# A due step run of a sibling branch: the one that this worker has the nudge of (primary key), else one from somewhere
+# among them on (index step_run_order), so that workers that end branches at once do not all look at the same. What
+# another one holds at this moment is passed over, and so is what was claimed since the snapshot: it is looked at again.
 _TAKEN: Final = """, taken AS (
     SELECT n.id, n.fence
       FROM held CROSS JOIN executions_steprun n
-     WHERE n.execution_id = held.execution_id AND n.position > %(after)s AND n.status || '' IN ('pending', 'retrying')
+     WHERE {which} AND n.status || '' IN ('pending', 'retrying')
        AND n.kind = 'act' AND n.due_at <= clock_timestamp() AND n.needs IS NULL
        AND EXISTS (SELECT 1 FROM executions_scope b
                     WHERE b.id = n.scope_id AND b.parent_id = %(parent)s AND b.opener_step = %(opener)s)
      ORDER BY n.execution_id, n.position LIMIT 1 FOR UPDATE OF n SKIP LOCKED
 )"""
+_NAMED: Final = "n.id = %(beside)s"
+_ANY: Final = "n.execution_id = held.execution_id AND n.position >= %(since)s"
 
 _AT: Final = """, at AS MATERIALIZED (SELECT held.*, {columns}clock_timestamp() AS now FROM held{source})"""
 
@@ -149,13 +152,16 @@ SELECT t.now, t.last_seq, t.step_runs_made, b.execution_id, b.path, %(parent_pat
 
 
 @cache
-def _statement(follows: str, *, passes: bool, changes: bool) -> str:
-    """``follows``: OPENED, TAKEN or ENDED. ``passes``: control steps on the way. ``changes``: of scopes."""
+def _statement(follows: str, *, passes: bool, changes: bool, named: bool) -> str:
+    """``follows``: OPENED, TAKEN or ENDED. ``passes``: control steps on the way. ``changes``: of scopes.
+
+    ``named``: of the sibling that is taken, by the nudge that this worker has.
+    """
     is_taken = follows == TAKEN
     source = {"columns": "taken.id AS taken_id, ", "source": " CROSS JOIN taken"} if is_taken else {}
     parts = [
         _HELD.format(gates=_NO_GATE, only=_ONLY_AN_END if follows == ENDED else ""),
-        _TAKEN if is_taken else "",
+        _TAKEN.format(which=_NAMED if named else _ANY) if is_taken else "",
         _AT.format(**{"columns": "", "source": ""} | source),
         _RECORDED,
         _SCOPES if changes else "",
@@ -229,9 +235,9 @@ def look(step_run: UUID) -> Seen | None:
     return Seen(is_due, is_plain, scope_fact(scope), StepRunRow.read(run), ExecutionRow.read(execution))
 
 
-def record(follows: str, args: Mapping[str, Any], *, passes: bool, changes: bool) -> Sequence[Any] | None:
+def record(follows: str, args: Mapping[str, Any], *, passes: bool, changes: bool, named: bool) -> Sequence[Any] | None:
     """Carry the statement out; None where nothing was written. Raises IntegrityError where what opens is there."""
     with connection.cursor() as cursor:
-        cursor.execute(_statement(follows, passes=passes, changes=changes), args)
+        cursor.execute(_statement(follows, passes=passes, changes=changes, named=named), args)
         row: Sequence[Any] | None = cursor.fetchone()
         return row

@@ -8,6 +8,7 @@ their way, which knows every case. So nothing that stands there needs to stand h
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -147,8 +148,10 @@ def _events(told: Sequence[_Told]) -> dict[str, Any]:
     return {"events": write_json([(type_, run and str(run), data) for type_, run, data in told]), "seqs": len(told)}
 
 
-def carry_on(work: Work, performed: Performed) -> Carried | None:
+def carry_on(work: Work, performed: Performed, *, beside: Sequence[UUID] = ()) -> Carried | None:
     """Record a completed step and go on to what follows, in one statement that is its own commit.
+
+    ``beside``: what the nudge of this worker names besides, to be gone on with where a branch ends.
 
     None: nothing is written, and the case is one for the usual way.
     """
@@ -158,12 +161,18 @@ def carry_on(work: Work, performed: Performed) -> Carried | None:
         known = KnownFacts.of(work.facts)
         came_to, values = _came_to(work, performed)
         following = _Following.of(_decisions(work, known, values))
-        args = _arguments(work, performed, following, known) | came_to
+        args = _arguments(work, performed, following, known, beside) | came_to
     except (_NotUsual, NotKnown, OutputInvalid, TooLarge, Damaged):
         return None
     asked_at = time.monotonic()
     try:
-        row = carry.record(following.what, args, passes=bool(following.passed), changes=bool(following.changed))
+        row = carry.record(
+            following.what,
+            args,
+            passes=bool(following.passed),
+            changes=bool(following.changed),
+            named="beside" in args,
+        )
     except IntegrityError:
         return None  # what opens is there already
     if row is None:
@@ -215,7 +224,9 @@ def _decisions(work: Work, known: KnownFacts, values: Mapping[str, Any]) -> Sequ
     return decide.after(work.workflow, known, rules, step=run.step_id, scope=run.scope_path, result=result, made=made)
 
 
-def _arguments(work: Work, performed: Performed, following: _Following, known: KnownFacts) -> dict[str, Any]:
+def _arguments(
+    work: Work, performed: Performed, following: _Following, known: KnownFacts, beside: Sequence[UUID]
+) -> dict[str, Any]:
     """The values of the statement. Raises _NotUsual, TooLarge."""
     run, rules = work.run, rules_of(work.execution)
     told = _told(run, following)
@@ -238,7 +249,7 @@ def _arguments(work: Work, performed: Performed, following: _Following, known: K
     if following.opened is not None:
         args |= _opened(work, following.opened)
     elif not following.is_over:
-        args |= _taking(work, following, known)
+        args |= _taking(work, following, known, beside)
         args |= {"told": len(told), "seqs": len(told) + 1}
     return args
 
@@ -308,7 +319,7 @@ def _claim(work: Work) -> dict[str, Any]:
     return {"worker": work.worker, "lease": settings.SALLYPORT_LEASE}
 
 
-def _taking(work: Work, following: _Following, known: KnownFacts) -> dict[str, Any]:
+def _taking(work: Work, following: _Following, known: KnownFacts, beside: Sequence[UUID]) -> dict[str, Any]:
     """A branch of a parallel has ended: the next one that waits is claimed. That one is open, so nothing joins here.
 
     Raises _NotUsual where nothing else can have happened but the end of this branch.
@@ -320,12 +331,18 @@ def _taking(work: Work, following: _Following, known: KnownFacts) -> dict[str, A
     if work.workflow.steps[branch.opener].type != StepType.PARALLEL or ends != [branch.path]:
         raise _NotUsual
     return {
-        "after": work.run.position,
+        **({"beside": beside[0]} if beside else {"since": _somewhere_beside(work, branch)}),
         "parent": scope_id(work.execution.id, branch.parent),
         "parent_path": branch.parent,
         "opener": branch.opener,
         **_claim(work),
     }
+
+
+def _somewhere_beside(work: Work, branch: ScopeFact) -> int:
+    """A position among those of the first step runs of a parallel's branches, which are opened one after the other."""
+    first = work.run.position - branch.position + 1
+    return first + random.randrange(len(work.workflow.steps[branch.opener].next_steps))  # noqa: S311 (no secret)
 
 
 def _next(

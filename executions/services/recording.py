@@ -50,7 +50,7 @@ def record_outcome(*, work: Work, performed: Performed, carry_on: bool, beside: 
 
 
 def _record(work: Work, performed: Performed, *, carry_on: bool, beside: Sequence[UUID], is_again: bool) -> Work | None:
-    carried = carrying.carry_on(work, performed) if carry_on and not is_again else None
+    carried = carrying.carry_on(work, performed, beside=beside) if carry_on and not is_again else None
     if carried is not None:
         return carried.work
     with turn_of(work.run.execution_id) as turn:

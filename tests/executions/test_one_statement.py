@@ -108,6 +108,12 @@ def _plain(row: Any, *, leave: set[str] = frozenset()) -> dict[str, Any]:  # typ
 
 
 @pytest.fixture
+def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker looks for a branch that waits from the first one on, in place of somewhere among them."""
+    monkeypatch.setattr(carrying, "_somewhere_beside", lambda *_: 1)
+
+
+@pytest.fixture
 def usual() -> Callable[[Execution], None]:
     """Play without the short way."""
 
@@ -115,13 +121,14 @@ def usual() -> Callable[[Execution], None]:
         def take_up(step_run_id: UUID, *, worker: str) -> Any:
             return claim_step(step_run_id=step_run_id, worker=worker)
 
-        with patch.object(tasks, "take_up", take_up), patch.object(carrying, "carry_on", lambda *_: None):
+        with patch.object(tasks, "take_up", take_up), patch.object(carrying, "carry_on", lambda *_, **__: None):
             play(execution)
 
     return run
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
+@pytest.mark.usefixtures("in_order")
 def test_both_ways_write_the_same(start: Start, effects: Server, usual: Callable[[Execution], None], name: str) -> None:
     with patch.object(carry, "record", wraps=carry.record) as records:
         short = start(WORKFLOWS[name]())
@@ -139,6 +146,7 @@ def test_both_ways_write_the_same(start: Start, effects: Server, usual: Callable
     check_history(short)
 
 
+@pytest.mark.usefixtures("in_order")
 def test_a_worker_that_ends_a_branch_takes_the_next_and_the_last_one_joins(start: Start, effects: Server) -> None:
     execution = start(fan_out(6))
     with patch.object(carrying, "claim_step", wraps=claim_step) as claims:
@@ -159,11 +167,11 @@ def before_record(act: Callable[[Execution], None], execution: Execution) -> Any
     real = carrying.carry_on
     done: list[bool] = []
 
-    def late(work: Any, performed: Any) -> Any:
+    def late(work: Any, performed: Any, **more: Any) -> Any:
         if work.run.step_id == "a" and not done:
             done.append(True)
             act(execution)
-        return real(work, performed)
+        return real(work, performed, **more)
 
     return patch.object(carrying, "carry_on", late)
 
