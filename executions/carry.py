@@ -35,7 +35,7 @@ WITH held AS MATERIALIZED (
        AND s.id = %(run)s AND s.fence = %(fence)s AND s.status || '' = 'running'
        AND NOT EXISTS (SELECT 1 FROM executions_steprun a
                         WHERE a.status IN ('pending', 'retrying') AND a.published_at IS NOT NULL AND a.goes_ahead
-                          AND a.tenant_id <> %(tenant)s){gates}
+                          AND a.published_at > clock_timestamp() - interval '3 s' AND a.tenant_id <> %(tenant)s){gates}
        AND e.step_runs_made + %(made)s <= %(most)s{only}
        FOR UPDATE OF e, s
 )"""
@@ -69,7 +69,8 @@ _RECORDED: Final = """, ended AS (
     UPDATE executions_steprun s
        SET status = 'completed', reason = '', message = '', effect = %(effect)s, result = %(result)s::jsonb,
            tries = s.tries + %(tries)s, due_at = NULL, lease_until = NULL, worker = NULL, quarantine_until = NULL,
-           note = s.note || %(note)s::jsonb, lost_attempts = 0, ended_at = t.now
+           note = s.note || %(note)s::jsonb, ended_at = t.now,
+           lost_attempts = CASE WHEN %(tries)s > 0 THEN 0 ELSE s.lost_attempts END
       FROM at t WHERE s.id = t.id
 )"""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +20,19 @@ class StoredFacts:
         self._scopes: dict[str, ScopeFact] = {}
         self._outputs: list[StepOutput] | None = None
 
-    def in_turn(self, execution: ExecutionRow, *, changed: Sequence[ScopeFact] = ()) -> StoredFacts:
-        """The same scopes for a later turn, but for those that changed; what other steps put out is read anew."""
-        facts = StoredFacts(execution)
-        facts._scopes = self._scopes | {scope.path: scope for scope in changed}
+    def in_turn(self, execution: ExecutionRow) -> StoredFacts:
+        """The same scopes for a later turn; what other steps put out is read anew."""
+        return self.with_scopes(execution, self._scopes.values())
+
+    @classmethod
+    def with_scopes(cls, execution: ExecutionRow, scopes: Iterable[ScopeFact]) -> StoredFacts:
+        facts = cls(execution)
+        facts._scopes = {scope.path: scope for scope in scopes}
         return facts
+
+    def chain_and(self, execution: ExecutionRow, scope: ScopeFact) -> StoredFacts:
+        """The same scopes and one more, as it was read from its row."""
+        return self.with_scopes(execution, [*self._scopes.values(), scope])
 
     def load_chain(self, scope: UUID) -> None:
         for found in statements.scope_chain(scope):

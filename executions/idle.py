@@ -13,21 +13,28 @@ from django.db import connection
 
 from executions.claimable import QUEUED, QUEUED_BY_KEY
 
-# One statement that is its own commit. Index step_run_due, of which no more is read than there are free slots; what
-# runs takes one (index step_run_leases). A switch, a cap, or a nudge that may be lost is a case for the pick. SKIP
-# LOCKED: several dispatchers take different rows.
+#: step runs that are due in executions that are held, or stop: more are a case for the pick
+HELD: Final = 100
+
+# One statement that is its own commit. Index step_run_due, of which hardly more is read than there are free slots: the
+# clock is read once, since what changes within a statement is no condition of an index. What runs takes a slot (index
+# step_run_leases). A switch, a cap, or a nudge that may be lost is a case for the pick. SKIP LOCKED: several
+# dispatchers take different rows.
 TAKE: Final = f"""
 WITH unused AS MATERIALIZED (
     SELECT GREATEST(COALESCE(sum(n.slots), 0)
                     - (SELECT count(*) FROM executions_steprun r WHERE r.status = 'running'), 0) AS slots
       FROM executions_node n WHERE n.role = 'work' AND n.seen_at > clock_timestamp() - interval '15 s'
+), found AS MATERIALIZED (
+    SELECT s.id, s.execution_id, s.published_at FROM executions_steprun s
+     WHERE {QUEUED} AND s.due_at <= (SELECT clock_timestamp())
+     ORDER BY s.due_at LIMIT (SELECT slots + {HELD} + 1 FROM unused)
 ), due AS MATERIALIZED (
-    SELECT s.id, s.published_at
-      FROM executions_steprun s JOIN executions_execution e ON e.id = s.execution_id
-     WHERE {QUEUED} AND s.due_at <= clock_timestamp() AND e.held_at IS NULL AND e.stop_as = ''
-     ORDER BY s.due_at LIMIT (SELECT slots + 1 FROM unused)
+    SELECT f.id, f.published_at FROM found f JOIN executions_execution e ON e.id = f.execution_id
+     WHERE e.held_at IS NULL AND e.stop_as = ''
 ), seen AS MATERIALIZED (
     SELECT (SELECT count(*) FROM due) <= (SELECT slots FROM unused) AND (SELECT slots FROM unused) > 0
+       AND (SELECT count(*) FROM found) <= (SELECT slots + {HELD} FROM unused)
        AND NOT EXISTS (SELECT 1 FROM due WHERE published_at < clock_timestamp() - interval '3 s')
        AND NOT EXISTS (SELECT 1 FROM executions_switch w WHERE w.lifted_at IS NULL)
        AND NOT EXISTS (SELECT 1 FROM executions_cap) AS is_idle

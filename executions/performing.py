@@ -88,7 +88,9 @@ def _call(work: Work, holding: Holding) -> Performed:
         return performed
     _check_draining()
     if plan.effect == EffectClass.READ:
-        noted = gates.enter_read(work.run, gates.needs_of(plan)) if work.run.may_be_gated else Noted()
+        reaches_out = any(call.endpoints for call in plan.calls)
+        is_asked = reaches_out or work.run.may_be_gated
+        noted = gates.enter_read(work.run, gates.needs_of(plan)) if is_asked else Noted()
     else:
         noted = _intend(work, plan, calls_shown(work, calls, plan), holding)
     performed = replace(performed, is_intended=plan.effect != EffectClass.READ, frees_place=noted.frees_place)

@@ -137,7 +137,7 @@ def _claimed(seen: carry.Seen, *, worker: str, asked_at: float) -> Work | None:
         step_runs_made=made,
     )
     transaction.on_commit(lambda: events.announce(execution.id, execution.tenant_id), robust=True)
-    facts = StoredFacts(execution).in_turn(execution, changed=[seen.scope])
+    facts = StoredFacts.with_scopes(execution, [seen.scope])
     if seen.scope.parent is not None:
         facts.load_chain(run.scope_id)
     run = replace(run, status="running", fence=fence)
@@ -340,9 +340,14 @@ def _taking(work: Work, following: _Following, known: KnownFacts, beside: Sequen
 
 
 def _somewhere_beside(work: Work, branch: ScopeFact) -> int:
-    """A position among those of the first step runs of a parallel's branches, which are opened one after the other."""
-    first = work.run.position - branch.position + 1
-    return first + random.randrange(len(work.workflow.steps[branch.opener].next_steps))  # noqa: S311 (no secret)
+    """A position among those of the first step runs of a parallel's branches, which are opened one after the other.
+
+    Raises _NotUsual where the step that ends is not such a one itself, so that nothing is known of their positions.
+    """
+    firsts = work.workflow.steps[branch.opener].next_steps
+    if firsts[branch.position - 1] != work.run.step_id:
+        raise _NotUsual
+    return work.run.position - branch.position + 1 + random.randrange(len(firsts))  # noqa: S311 (no secret)
 
 
 def _next(
@@ -352,12 +357,16 @@ def _next(
     if following.is_over:
         return None
     execution = replace(work.execution, now=now, last_seq=last_seq + args["seqs"], step_runs_made=made + args["made"])
-    facts = work.facts.in_turn(execution, changed=following.changed)
     if following.opened is not None:
         run = _as_opened(work, following.opened, args, now=now, position=execution.step_runs_made, asked=rest)
+        facts = work.facts.in_turn(execution)
+        if following.changed:
+            # A value is what its row gives back (numbers, the order of members): what follows must not see another.
+            facts = StoredFacts(execution)
+            facts.load_chain(run.scope_id)
     else:
-        facts = facts.in_turn(execution, changed=[scope_fact(rest[:10])])
         run = StepRunRow.read(rest[10:])
+        facts = work.facts.chain_and(execution, scope_fact(rest[:10]))
     return replace(work, execution=execution, run=run, facts=facts, asked_at=asked_at)
 
 

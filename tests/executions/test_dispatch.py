@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from kombu.exceptions import OperationalError
 
 from accounts.models import Tenant
 from core.actors import SYSTEM
-from executions import dispatching, nodes, queue
+from executions import dispatching, idle, nodes, queue
 from executions.chunks import Chunk, opened
 from executions.dispatching import dispatch_due
 from executions.models import Execution, StepRun
@@ -356,3 +358,10 @@ def test_a_worker_does_not_yield_to_what_is_held(start: Start, broker: Broker) -
     pause_execution(execution=other, actor=SYSTEM, now=NOON)
 
     assert record_outcome(work=works[0], performed=DONE, carry_on=True) is not None
+
+
+def test_an_idle_dispatcher_reads_nothing_of_what_is_due_later(broker: Broker) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (COSTS OFF) " + idle.TAKE)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert re.search(r"using step_run_due .*\n\s+Index Cond: \(due_at <=", plan), plan

@@ -15,8 +15,10 @@ from django.db import connection
 
 from accounts.models import Tenant
 from core.actors import SYSTEM
-from executions import carry, tasks
+from executions import carry, performing, tasks
+from executions.facts import StoredFacts
 from executions.models import Attempt, Event, Execution, OutboxMessage, Scope, StepRun, WebhookTarget
+from executions.preparing import calls_of
 from executions.services import cancel_execution, carrying, pause_execution, set_cap
 from executions.services.claiming import claim_step
 from executions.tasks import run_from
@@ -27,9 +29,15 @@ from tests.executions.acting import change, events, post, run_of, state
 from tests.executions.gating import LEAD, lift, switch_on
 from tests.executions.histories import check_history
 from tests.factories import NOON
-from tests.flows.starting import Start
+from tests.flows.starting import Start, make_tenant, start_workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_end_of_the_slice(settings: Any) -> None:
+    settings.SALLYPORT_SLICE = timedelta(minutes=5)
+
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TWO = flow(post("a", on_success="b"), post("b"), end(), first="a")
@@ -271,3 +279,62 @@ def test_no_look_for_a_step_run_reads_those_beside_it(start: Start) -> None:
         finally:
             cursor.execute("RESET plan_cache_mode")
     assert "executions_steprun_pkey" in plan
+
+
+def test_what_follows_sees_a_value_as_its_row_gives_it_back(start: Start, effects: Server) -> None:
+    """PostgreSQL orders the members of an object anew; a second attempt, which reads the row, must say the same."""
+    first = post("a", on_success="b", outputs=(OutputMapping("__all__", source="output"),))
+    variables = {"__all__": Variable("__all__", type="dictionary")}
+    execution = start(flow(first, post("b"), end(), first="a", variables=variables))
+    seen: list[Any] = []
+    real = carrying.carry_on
+
+    def looked_at(work: Any, performed: Any, **more: Any) -> Any:
+        if work.run.step_id == "b":
+            seen.append(work.facts.scope("").variables)
+        return real(work, performed, **more)
+
+    with patch.object(carrying, "carry_on", looked_at):
+        run_from(run_of(execution, "start").pk)
+
+    fresh = StoredFacts(work_row(execution))
+    root = fresh.scope("")
+    assert root is not None
+    assert json.dumps(seen[0], default=str) == json.dumps(root.variables, default=str)
+    assert seen[0]["__all__"]
+
+
+def work_row(execution: Execution) -> Any:
+    from executions import statements
+
+    return statements.lock_execution(execution.pk)
+
+
+def test_no_read_follows_a_switch_that_stops_reads(start: Start, effects: Server, tenant: Tenant) -> None:
+    execution = start(flow(post("a", on_success="b"), post("b", method="GET"), end(), first="a"))
+    switches: list[Any] = []
+
+    def prepared_late(work: Any) -> Any:
+        if work.run.step_id == "b" and not switches:
+            switches.append(switch_on(tenant=tenant, kind="tenant", blocks_reads=True))
+        return calls_of(work)
+
+    with patch.object(performing, "calls_of", prepared_late):
+        run_from(run_of(execution, "start").pk)
+
+    assert len(effects.requests) == 1
+    assert run_of(execution, "b").status == "pending"
+
+
+def test_an_old_mark_of_another_tenant_is_no_reason_to_yield(start: Start, effects: Server) -> None:
+    """What went ahead and is held keeps its mark; nobody waits for it."""
+    other = start_workflow(make_tenant(), TWO)
+    columns = "goes_ahead = true, published_at = clock_timestamp() - interval '4 s', publications = 1"
+    change(run_of(other, "start").pk, columns)
+    pause(other)
+    execution = start(TWO)
+    with patch.object(carry, "record", wraps=carry.record) as records:
+        run_from(run_of(execution, "start").pk)
+
+    assert state(execution)[0] == "completed"
+    assert records.call_count == 3
