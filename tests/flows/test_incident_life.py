@@ -13,12 +13,11 @@ import pytest
 
 from accounts.models import Tenant
 from tests.api.applylens.acting import connect
-from tests.api.stream.serving import LONG, StreamServer
+from tests.api.stream.serving import LONG
 from tests.api.stream.watching import make_key
-from tests.connectors.dbt.projects import dbt_program, make_project
 from tests.connectors.planner.service import TOKEN, planner_service
 from tests.connectors.servers import Server
-from tests.faults.fleet import fleet
+from tests.flows.deployed import deployed, with_dbt
 
 Frame = tuple[str, dict[str, Any], int | None]
 
@@ -77,22 +76,10 @@ def planner(tenant: Tenant, settings: Any) -> Iterator[Server]:
 
 @pytest.mark.slow
 def test_the_life_of_an_incident(tenant: Tenant, planner: Server, tmp_path: Path) -> None:
-    warehouse = make_project(tmp_path / "project")
-    connect(tenant, "dbt", f"dbt://{tenant.slug}/warehouse")
     key = make_key(tenant, role="soc_lead").text
-    environ = {
-        "SALLYPORT_DBT_PROGRAM": dbt_program(),
-        "SALLYPORT_DBT_PROJECTS": f"{tenant.slug}/warehouse={tmp_path / 'project'}",
-        "ALLOW_NETWORKS": "127.0.0.0/8",
-    }
-    server = StreamServer(tmp_path / "web.log", **environ)
-    try:
-        server.wait_ready()
-        with fleet(workers=1, lease="60", **environ):
-            _live(f"http://127.0.0.1:{server.port}", key)
-    finally:
-        server.stop()
-    assert warehouse.exists()
+    with deployed(tmp_path / "web.log", **with_dbt(tenant, tmp_path / "project")) as root:
+        _live(root, key)
+    assert (tmp_path / "project" / "warehouse.duckdb").exists()
     assert planner.state.percents["v2"] == 10
 
 
