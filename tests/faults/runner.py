@@ -24,7 +24,10 @@ from tests.faults.one import empty
 from tests.faults.scenarios import NOT_BUILT, SCENARIOS
 
 #: what the figures depend on
-CODE = ("accounts", "api", "config", "connectors", "core", "executions", "manual", "playbooks", "tests/faults")
+CODE = (
+    *("accounts", "api", "config", "connectors", "core", "executions", "incidents", "manual", "playbooks"),
+    "tests/faults",
+)
 PINS = ("requirements.txt",)
 #: seconds that one scenario may take, for each execution of its load, and at least
 LONGEST_AN_EXECUTION, LONGEST_AT_LEAST = 6.0, 1800.0
