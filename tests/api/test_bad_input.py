@@ -9,7 +9,9 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
+from accounts.models import ApiKey
 from api.parsing import BODY_LIMIT
 
 FAMILIES = {
@@ -140,7 +142,9 @@ def test_accept_never_refuses(written: None, api: Client, family: str, accept: s
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("query", ["sort=password", "ordering=tenant__secret", "severity__regex=.*", "select_related=x"])
+@pytest.mark.parametrize(
+    "query", ["sort=password", "ordering=tenant__secret", "severity__regex=.*", "select_related=x"]
+)
 def test_parameters_that_no_list_has_are_ignored(written: None, api: Client, family: str, query: str) -> None:
     path = LISTS[family]
 
@@ -166,12 +170,39 @@ def test_another_method_is_405_with_allow(written: None, api: Client, family: st
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"x-api-key": "s4e_live_" + "A" * 43}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer wrong"},
+        {"x-api-key": "s4e_live_" + "A" * 43},
+        {"authorization": "Basic Og=="},
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer a b"},
+        {"authorization": "Bearer " + "x" * 2**20},
+        # tokens of no key: {"alg":"none"} without a signature, and one that somebody else has signed
+        {"authorization": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0."},
+        {"authorization": "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.YWFh"},
+    ],
+    ids=lambda headers: str(headers)[:60],
+)
 def test_no_or_wrong_credentials_are_401(written: None, family: str, headers: dict[str, str]) -> None:
     answer = Client().get(LISTS[family], headers=headers)
 
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("column", ["expires_at", "revoked_at"])
+def test_a_key_that_is_over_is_401(api: Client, key: str, family: str, column: str) -> None:
+    assert api.get(LISTS[family]).status_code == 200
+    ApiKey.objects.update(**{column: timezone.now()})
+
+    answer = api.get(LISTS[family])
+
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.content == Client(headers={"x-api-key": key + "x"}).get(LISTS[family]).content
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -300,9 +300,7 @@ def test_apl_106_two_at_once_with_one_key_run_once(api: Api, incident: Incident,
     assert len(search.requests) == 1
 
 
-def test_a_key_may_start_another_action_after_a_day(
-    api: Api, incident: Incident, search: Server, worker: None
-) -> None:
+def test_a_key_may_start_another_action_after_a_day(api: Api, incident: Incident, search: Server, worker: None) -> None:
     first = read(execute(api, incident, CLEAR, Idempotency_Key="one"))
     assert forget_old() == 0
     ActionRun.objects.update(created_at=timezone.now() - timedelta(hours=23, minutes=59))
@@ -312,7 +310,7 @@ def test_a_key_may_start_another_action_after_a_day(
     assert forget_old() == 1
     other = body("clear_cache", index_name="emails", cache_types=["query"])
     assert read(execute(api, incident, other, Idempotency_Key="one"))["action_id"] != first["action_id"]
-    assert [row["id"] for row in history(api, incident)][0] == first["action_id"]
+    assert history(api, incident)[0]["id"] == first["action_id"]
     assert forget_old() == 0
 
 
