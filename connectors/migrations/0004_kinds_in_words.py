@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='connection',
             name='kind',
-            field=models.CharField(help_text="Which connector uses it: the first word of its operations' names, such as http of http.request.", max_length=32),
+            field=models.CharField(help_text='Which connector uses it, such as http, ssh or slack.', max_length=32),
         ),
     ]

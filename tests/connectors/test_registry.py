@@ -34,7 +34,6 @@ def test_an_operation_declares_what_engine_checker_and_documentation_read(spec: 
         jsonschema.Draft202012Validator.check_schema(dict(spec.outputs))
         assert spec.inputs["additionalProperties"] is False
     if spec.connection_kind:
-        assert spec.name.startswith(f"{spec.connection_kind}."), "the help text of Connection.kind says so"
         assert spec.secret_fields
         assert spec.connection_kind in RULES
 
