@@ -87,9 +87,7 @@ class Attempt:
         outcome = made if isinstance(made, Outcome) else self._at_each_address(made)
         self._note(call, outcome, began)
         self._mark_connection(call, outcome)
-        if call.spec.toolkit:
-            self._ended(call, outcome)
-        return outcome
+        return self._ended(call, outcome) if call.spec.toolkit else outcome
 
     def _begun(self, call: PlannedCall) -> PlannedCall | Outcome:
         """The call of a toolkit's action with a token that is good now; or why it is not made."""
@@ -104,10 +102,13 @@ class Attempt:
         tokens.note_used(fresh)
         return replace(call, connection=fresh, credential=routing.credential_of(fresh))
 
-    def _ended(self, call: PlannedCall, outcome: Outcome) -> None:
-        if outcome.code == "unauthorized" and outcome.sent and call.connection is not None:
-            tokens.note_refused(call.connection, key=call.key)
+    def _ended(self, call: PlannedCall, outcome: Outcome) -> Outcome:
+        """The outcome of a toolkit's action: a refused token that can be refreshed is worth another try, at once."""
+        is_refused = outcome.code == "unauthorized" and outcome.sent and call.connection is not None
+        if is_refused and call.connection is not None and tokens.note_refused(call.connection, key=call.key):
+            outcome = replace(outcome, retry=None, retry_at=timedelta(0))
         watcher().ended(call, self.scrubbed(outcome)[0], fence=self._fence)
+        return outcome
 
     def probe(self, call: PlannedCall) -> tuple[ProbeAnswer, Outcome | None]:
         """Ask whether the effect of this call's key is there. Whatever goes wrong, the answer is *cannot tell*."""

@@ -17,7 +17,8 @@ class Connection(UUIDModel):
 
     tenant = models.ForeignKey("accounts.Tenant", on_delete=models.CASCADE, related_name="connections")
     kind = models.CharField(
-        max_length=32, help_text="Which connector uses it: http, ssh, slack, jira, stripe, shopify, okta, square."
+        max_length=32,
+        help_text="Which connector uses it, such as http, ssh or slack.",
     )
     name = models.CharField(max_length=128)
     url = models.CharField(max_length=2000, help_text="Base address; steps may fill in the path, never the host.")

@@ -48,16 +48,20 @@ def _refreshed(connection: Connection, *, key: str) -> Connection | Outcome:
     return services.store_tokens(connection=connection, tokens=tokens, now=database_now())
 
 
-def note_refused(connection: Connection, *, key: str) -> None:
-    """The vendor refused the token of a call: refresh it once for this call, else the connection is expired."""
+def note_refused(connection: Connection, *, key: str) -> bool:
+    """The vendor refused the token of a call: refresh it once for this call, else the connection is expired.
+
+    Return whether the next try has a refreshed one.
+    """
     found = selectors.of(connection.tenant_id).filter(pk=connection.pk)
     current = found.first()
     if current is None or current.status != "active":
-        return
+        return False
     if REFRESH in current.sealed_secrets and current.refreshed_key != key:
         found.update(expires_at=database_now(), refreshed_key=key)
-    else:
-        mark_expired(current, key=key)
+        return True
+    mark_expired(current, key=key)
+    return False
 
 
 def mark_expired(connection: Connection, *, key: str) -> None:

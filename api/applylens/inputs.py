@@ -8,7 +8,6 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from api.base import FamilyRequest
-from api.errors import Kind, Refusal
 from api.fields import Choice, Input, JSONObject, Text
 from api.pagination import one_of
 from core.errors import FieldError, Invalid
@@ -23,6 +22,9 @@ from incidents.engine.finding import (
 
 LONGEST_NOTES: Final = 10_000
 MOST_AT_ONCE: Final = 1_000
+LONGEST_NUMBER: Final = 18
+#: later than every event: who says that it was the last one seen is told to list again
+NO_EVENT: Final = 10**LONGEST_NUMBER
 
 
 class ApplyLensNotesInput(Input):
@@ -98,11 +100,9 @@ def _read(row: Any, read: Callable[[Any], Finding]) -> Finding | Invalid:
 
 
 def last_event_id(request: FamilyRequest) -> int | None:
-    """Return the number to resume a stream after, or None. Raises INVALID for what is no id of an event."""
+    """Return the number to resume a stream after, or None. What is no number of ours is one that never was."""
     given = request._request.headers.get("Last-Event-ID")
     if not given:
         return None
-    if not (given.isascii() and given.isdigit()) or len(given) > 18:
-        message = "Must be the id of an event, a whole number."
-        raise Refusal(Kind.INVALID, message, fields=[FieldError("Last-Event-ID", message)])
-    return int(given)
+    is_number = given.isascii() and given.isdigit() and len(given) <= LONGEST_NUMBER
+    return int(given) if is_number else NO_EVENT

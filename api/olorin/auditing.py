@@ -221,7 +221,8 @@ def _is_last(run: StepRun, outcome: Outcome, *, may_be_asked: bool) -> bool:
     if outcome.kind is OutcomeKind.UNKNOWN:
         return step is not None and step.on_unknown == "fail" and (not may_be_asked or run.tries + 1 >= DEFAULT_TRIES)
     if step is not None and step.retry is not None:
-        return run.tries + 1 >= step.retry.attempts
+        is_final = step.retry.ends_on_no and outcome.retry is False
+        return is_final or run.tries + 1 >= step.retry.attempts
     return outcome.retry is False or run.tries + 1 >= DEFAULT_TRIES
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from api.fields import Choice, Input, JSONObject, Text
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 #: the dialect whose shape the stored document has
 DIALECT: Final = "s4e"
-#: the first try and three more
-RETRY: Final = RetryPolicy(attempts=4)
+#: the first try and three more, after waits of up to 2, 4 and 8 seconds; a clear "no" is final
+RETRY: Final = RetryPolicy(attempts=4, base=timedelta(seconds=2), cap=timedelta(seconds=30), ends_on_no=True)
 MOST_ACTIONS: Final = 500
 START: Final = "start:"
 END: Final = "end:run"

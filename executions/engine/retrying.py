@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from playbooks.cacao.types import RetryPolicy
+
 REPEATABLE = frozenset({"read", "keyed", "idempotent"})
 DEFAULT_TRIES = 3
 BASE_DELAY = timedelta(seconds=1)
@@ -36,7 +38,7 @@ class Tried:
     cannot_tell: bool = False
     may_retry: bool | None = None  # False: the far side's clear "no"; True: it said to try again
     wait_as_told: timedelta | None = None
-    author_tries: int | None = None  # the author's own policy: tries in all (ruling 10)
+    policy: RetryPolicy | None = None  # the step's own (ruling 10)
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ def follow_up(tried: Tried, *, chance: float) -> Following:
 
 
 def _may_retry(tried: Tried) -> bool:
-    if tried.author_tries is not None:
-        return tried.tries < tried.author_tries
+    policy = tried.policy
+    if policy is not None:
+        return tried.tries < policy.attempts and not (policy.ends_on_no and tried.may_retry is False)
     if tried.tries >= DEFAULT_TRIES or tried.may_retry is False:
         return False
     if not tried.sent or tried.wait_as_told is not None:
@@ -72,7 +75,10 @@ def _may_retry(tried: Tried) -> bool:
 
 def _delay(tried: Tried, chance: float) -> timedelta:
     """min(cap, base * 2^(n-1)) with full jitter, or what the far side asked for."""
+    policy = tried.policy
+    base = policy.base if policy is not None else None
+    cap = policy.cap if policy is not None else None
     if tried.wait_as_told is not None:
-        return min(tried.wait_as_told, LONGEST_WAIT_AS_TOLD)
-    doubled: timedelta = min(LONGEST_DELAY, BASE_DELAY * int(2 ** (tried.tries - 1)))
-    return doubled * chance
+        return min(tried.wait_as_told, LONGEST_WAIT_AS_TOLD if cap is None else cap)
+    doubled = (BASE_DELAY if base is None else base) * int(2 ** (tried.tries - 1))
+    return min(LONGEST_DELAY if cap is None else cap, doubled) * chance

@@ -82,7 +82,7 @@ def fail(turn: Turn, run: StepRun, outcome: Outcome, *, effect_class: EffectClas
             tries=run.tries + 1,
             sent=outcome.sent,
             may_retry=outcome.retry,
-            author_tries=step.retry.attempts if step.retry else None,
+            policy=step.retry,
         ),
         chance=random.random(),  # noqa: S311 (jitter, no secret)
     )

@@ -86,7 +86,7 @@ def _tried(work: Work, performed: Performed) -> Tried:
         cannot_tell=performed.probed == ProbeAnswer.CANNOT_TELL,
         may_retry=outcome.retry,
         wait_as_told=outcome.retry_at,
-        author_tries=work.step.retry.attempts if work.step.retry else None,
+        policy=work.step.retry,
     )
 
 

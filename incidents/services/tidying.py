@@ -25,13 +25,20 @@ DELETE FROM incidents_answeredrequest WHERE key IN (
     SELECT key FROM incidents_answeredrequest WHERE created_at < clock_timestamp() - %s ORDER BY created_at LIMIT %s
     FOR UPDATE SKIP LOCKED)
 """
+# Index action_start_keys (created_at, partial). The row stays, its key may be used again.
+FORGET_START_KEYS = """
+UPDATE incidents_actionrun SET start_key = NULL, start_digest = '' WHERE id IN (
+    SELECT id FROM incidents_actionrun WHERE start_key IS NOT NULL AND created_at < clock_timestamp() - %s
+    ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
 
 
 def forget_old() -> int:
-    """Return how many rows were let go."""
+    """Return how many rows or keys were let go."""
     passes: Sequence[tuple[str, Sequence[Any]]] = (
         (FORGET_EVENTS, (2 * KEPT, BATCH)),
         (FORGET_ANSWERS, (ANSWERS_KEPT, BATCH)),
+        (FORGET_START_KEYS, (ANSWERS_KEPT, BATCH)),
     )
     count = 0
     with connection.cursor() as cursor:

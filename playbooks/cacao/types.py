@@ -130,9 +130,16 @@ class OutputMapping:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """The author's own policy: ``attempts`` tries in all, never on an unknown effect (ruling 10)."""
+    """A step's own policy: ``attempts`` tries in all, never on an unknown effect (ruling 10).
+
+    ``base`` is the first wait, which doubles up to ``cap``; the cap also holds for a wait that the far side asks for.
+    None: the engine's. ``ends_on_no``: a far side's clear "no" is final, as it is without a policy.
+    """
 
     attempts: int
+    base: timedelta | None = None
+    cap: timedelta | None = None
+    ends_on_no: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,3 +53,20 @@ def stranger(sample: None) -> Client:
     from django.test import Client
 
     return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def written(api: Any) -> Iterator[None]:
+    """Fail when a request of the test inserted, changed or deleted a row; the use of a key may be noted."""
+    from django.db import connection
+
+    statements: list[str] = []
+
+    def watch(execute: Any, sql: str, *more: Any) -> Any:
+        if sql.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE")) and '"last_used_at"' not in sql:
+            statements.append(sql)
+        return execute(sql, *more)
+
+    with connection.execute_wrapper(watch):
+        yield
+    assert statements == []

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import Tenant, User
 from api import throttling
@@ -21,6 +22,7 @@ from executions.services import cancel_execution
 from incidents.action_models import ActionRun
 from incidents.actions import ending
 from incidents.models import Incident
+from incidents.services.tidying import forget_old
 from playbooks.selectors import list_playbooks
 from tests.api.applylens.acting import CLEAR, INCREMENTAL, body, connect, execute, history
 from tests.api.applylens.calls import ENGINEER, Api, Json, caller_of, make, moved, read, refused, told
@@ -296,6 +298,20 @@ def test_apl_106_two_at_once_with_one_key_run_once(api: Api, incident: Incident,
 
     assert first == second
     assert len(search.requests) == 1
+
+
+def test_a_key_may_start_another_action_after_a_day(api: Api, incident: Incident, search: Server, worker: None) -> None:
+    first = read(execute(api, incident, CLEAR, Idempotency_Key="one"))
+    assert forget_old() == 0
+    ActionRun.objects.update(created_at=timezone.now() - timedelta(hours=23, minutes=59))
+    assert forget_old() == 0
+    ActionRun.objects.update(created_at=timezone.now() - timedelta(hours=24, minutes=1))
+
+    assert forget_old() == 1
+    other = body("clear_cache", index_name="emails", cache_types=["query"])
+    assert read(execute(api, incident, other, Idempotency_Key="one"))["action_id"] != first["action_id"]
+    assert history(api, incident)[0]["id"] == first["action_id"]
+    assert forget_old() == 0
 
 
 def test_a_failure_is_answered_again_to_the_same_key(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.urls import Resolver404, URLResolver, resolve
 from django.urls.resolvers import RegexPattern
 
 from api.applylens.action_urls import ACTIONS
+from api.applylens.tokens import _SALT, PREFIX
 from api.applylens.urls import urlpatterns
 from api.permissions import verbs_of
 from api.urls import urlpatterns as everything
@@ -160,6 +163,51 @@ def test_a_tenant_that_is_named_widens_nothing(api: Api, other_tenant: Any) -> N
     response = api.send("GET", "/api/incidents", X_Tenant_ID=str(other_tenant.pk))
 
     assert read(response)["total"] == 0
+
+
+@pytest.mark.parametrize("path", ["/api/incidents/1{}acknowledge", "/api/sse{}events", "/api/incidents{}signals"])
+def test_a_colon_is_a_colon_however_it_is_written(api: Api, path: str) -> None:
+    for spelling in (":", "%3A", "%3a"):
+        refused(api.get(path.format(spelling)), 404, "not_found")
+
+
+def test_without_redis_requests_pass_uncounted(api: Api, tenant: Any, settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    number = make(tenant).pk
+    given = {"action_type": "clear_cache", "params": {"index_name": "emails"}}
+
+    answers = [
+        api.get("/api/incidents"),
+        api.get(f"/api/incidents/{number}"),
+        api.post(f"/api/incidents/{number}/acknowledge", {}),
+        *(api.post(f"/api/playbooks/incidents/{number}/actions/dry-run", given) for _ in range(3)),
+    ]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert not any("X-RateLimit-Limit" in answer for answer in answers)
+
+
+def test_a_stream_token_that_is_not_ours_or_over_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = read(api.post("/api/sse/token"))["token"]
+    payload, moment, signature = good.removeprefix(PREFIX).split(":")
+    value = signing.loads(good.removeprefix(PREFIX), salt=_SALT)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("django.core.signing.time.time", lambda: time.time_ns() / 1e9 - 61)
+        old = PREFIX + signing.dumps(value, salt=_SALT)
+    wrong = [
+        old,
+        PREFIX + signing.dumps(value, salt=_SALT, key="changeme"),
+        PREFIX + signing.dumps(value, salt="api.olorin.state"),
+        f"{PREFIX}{payload[:-1]}A:{moment}:{signature}",
+        f"{PREFIX}{payload}:{moment}:{signature[:-1]}",
+        f"{PREFIX}{payload}:{moment}:",
+        f"{PREFIX}{payload}:{moment}",
+        PREFIX,
+    ]
+
+    for token in wrong:
+        refused(Api().get(f"/api/sse/events?token={token}"), 401, "unauthorized")
+    assert Api().send("HEAD", f"/api/sse/events?token={good}").status_code == 200
 
 
 def test_every_path_is_in_the_schema() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _deployment(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loopback may be called, the secret is the contract's, and no wait between tries."""
-    from executions.engine import retrying
+    from api.olorin import translating
 
     settings.SALLYPORT_ALLOW_NETWORKS = ["127.0.0.0/8"]
     settings.SOAR_WEBHOOK_SECRET = "test-secret"
-    monkeypatch.setattr(retrying, "BASE_DELAY", timedelta(0))
+    monkeypatch.setattr(translating, "RETRY", replace(translating.RETRY, base=timedelta(0)))
 
 
 @pytest.fixture

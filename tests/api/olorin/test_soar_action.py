@@ -328,9 +328,10 @@ def test_a_repeat_has_the_stored_result_until_the_execution_ends(
 
 def test_an_action_that_was_not_done_may_be_asked_for_again(running: str, stripe: Connection, server: Server) -> None:
     given = signed(action(execution_id=running))
-    server.answers.extend([json_reply({"error": {"message": "No such payment"}}, 404)] * 4)
+    server.answers.append(json_reply({"error": {"message": "No such payment"}}, 404))
 
     refused(send_action(given), 500, "No such payment")
+    assert (len(server.requests), last().status, last().retry_count) == (1, "failed", 0)
     assert read(send_action(given))["action_id"] == "act_002"
 
 
