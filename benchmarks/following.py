@@ -8,8 +8,10 @@ import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from config.processes import LOOPBACK
 
@@ -28,7 +30,7 @@ class Received:
 
 
 class Refused(Exception):
-    """The server did not open the stream."""
+    """The server did not open the stream, or ended it."""
 
 
 async def follow_events(port: int, *, key: str, address: str, received: Received) -> None:
@@ -42,11 +44,13 @@ async def follow_events(port: int, *, key: str, address: str, received: Received
         socket = await connecting
     try:
         received.is_connected.set()
-        async for text in socket:
+        while True:
+            text = await socket.recv()
             at = time.time()
             frame = json.loads(text)
             received.frames.append(((frame["execution_id"], frame["seq"]), at))
-        raise Refused(f"the server closed a websocket with {socket.close_code}: {socket.close_reason}")
+    except ConnectionClosed as closed:
+        raise Refused(f"the server closed a websocket: {closed}") from None
     finally:
         await socket.close()
 
@@ -87,7 +91,7 @@ async def _chunk(reader: asyncio.StreamReader) -> bytes:
     return (await reader.readexactly(size + 2))[:-2]
 
 
-_turnstiles: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+_turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 def _turnstile() -> asyncio.Semaphore:

@@ -19,9 +19,9 @@ DESCRIPTION = """Measure durable steps beside bare Celery in the same run: IDLE 
 W1 one execution of 20 steps, W2 200 executions of 10 steps submitted at once (with CPU and memory), W3 a parallel
 of 100 branches and a join; KEYED, OFF and FLUSH, W2 with steps that note an intent, with carry-on switched off, and
 with flushes that take 1 ms longer; W4, how long a tenant with little work waits beside one with much; and W7,
-incidents a second beside bare inserts. If they are named: W5, how long lists and reads take with much history, W6, how many
-requests a second are answered, and W8, how late 500 websockets and 500 streams of server-sent events hear. Uses servers
-of its own and prints a table with each bar."""
+incidents a second beside bare inserts. If they are named: W5, how long lists and reads take with much history, W6, how
+many requests a second are answered, and W8, how late 500 websockets and 500 streams of server-sent events hear. Uses
+servers of its own and prints a table with each bar."""
 
 THREADS = 8
 BESIDE = ("W1", "W2", "W3")

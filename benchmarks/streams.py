@@ -174,7 +174,7 @@ async def _first(act: Any, tasks: Sequence[asyncio.Task[None]]) -> Any:
     done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in done - {waiting}:
         waiting.cancel()
-        raise Missed("a stream ended before its run was over") from task.exception()
+        raise Missed(f"a stream ended before its run was over: {task.exception()}")
     return waiting.result()
 
 

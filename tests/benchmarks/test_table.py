@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ OURS, BASELINE = (1.0, 4.0, 9.0), (2.0, 4.0, 10.0)  # ratios 0.5, 1, 0.9
     ("bar", "holds"),
     [({"most": 0.9}, True), ({"most": 0.8}, False), ({"least": 0.9}, True), ({"least": 1.0}, False), ({}, None)],
 )
-def test_the_bar_is_on_the_median_of_the_rounds_ratios(bar: dict[str, float], holds: bool | None) -> None:
+def test_the_bar_is_on_the_median_of_the_rounds_ratios(bar: dict[str, Any], holds: bool | None) -> None:
     figure = Figure("W1", "ms/step", OURS, BASELINE, **bar)
     assert (figure.ratio, figure.holds) == (0.9, holds)
 
