@@ -1,9 +1,9 @@
 # Shortcuts for developers. Nothing here is needed to run Sallyport: see `python3 manage.py help`.
 .DEFAULT_GOAL := help
-.PHONY: help up test check mutants fmt bench bench-reads bench-peers cost fairness faults pins
+.PHONY: help up test check mutants fmt bench bench-reads bench-streams bench-peers cost fairness faults pins
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Run everything until Ctrl-C (PORT, SALLYPORT_HOME, WORKERS)
 	@python3 manage.py up
@@ -26,6 +26,9 @@ bench: ## Measure durable steps beside bare Celery: ONLY=W1,W4 JSON=FILE; ARGS g
 
 bench-reads: ## Measure lists and reads with 10,000 and 1,000,000 executions, and requests a second (HISTORY=10000,100000)
 	@python3 manage.py bench --only W5,W6 --history "$(or $(HISTORY),10000,1000000)" --json "$(JSON)" $(ARGS)
+
+bench-streams: ## Measure how late 500 websockets and 500 streams of server-sent events hear (CLIENTS=100)
+	@python3 manage.py bench --only W8 --clients "$(or $(CLIENTS),500)" --json "$(JSON)" $(ARGS)
 
 bench-peers: ## Measure steps beside DBOS, Temporal, Prefect, Procrastinate, Dramatiq (PEERS=dbos,prefect JSON=FILE)
 	@python3 manage.py bench --peers "$(or $(PEERS),all)" --json "$(JSON)" $(ARGS)

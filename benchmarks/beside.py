@@ -37,10 +37,10 @@ def measure(
 ) -> Iterable[Figure]:
     """Start the baseline's worker beside ours and measure both in turn."""
     systems: list[tuple[System, frozenset[str], Taken]] = [
-        (RawCelery(), frozenset({"baseline", "valkey"}), Taken()),
+        (RawCelery(), frozenset({raw_celery.ROLE, "valkey"}), Taken()),
         (Durable(), frozenset({"workers", "sweep", "postgres", "valkey"}), Taken()),
     ]
-    supervisor.start(raw_celery.worker())
+    raw_celery.start(supervisor)
     for system, _, _ in systems:  # caches and connections are warm before anything counts
         for _ in range(3):
             system.run_sequences(2, LENGTH)

@@ -149,6 +149,7 @@ def _wait(event: Any, seconds: float) -> None:
 
 
 def _workers(supervisor: Supervisor, durable: Durable, rounds: int) -> Result:
+    from benchmarks.workers import end, until_beating
     from config import processes
 
     environ = processes.child_environ(port=1, demo=None)
@@ -159,34 +160,14 @@ def _workers(supervisor: Supervisor, durable: Durable, rounds: int) -> Result:
         more = processes.workers(count=count, threads=8, environ=environ)[running:]
         supervisor.start(*more)
         running = count
-        _until_beating(count)
+        until_beating(count)
         rate, cpu, memory = _load(supervisor, durable, rounds)
         figures[count] = {"steps_per_second": rate, "cpu_ms": cpu, "memory_mib": memory}
         lines.append(f"| {count} | {rate:.0f} | {cpu:.2f} | {memory:.0f} |")
         _say(f"workers: measured {count}")
     for child in [child for child in supervisor.children if child.service.role == "workers"][1:]:
-        _end(supervisor, child)
+        end(supervisor, child)
     return Result("\n".join(lines), figures)
-
-
-def _until_beating(count: int) -> None:
-    """Until so many workers have said that they are there."""
-    import threading
-
-    from executions.models import Node
-
-    pause = threading.Event()
-    for _ in range(600):
-        if Node.objects.filter(role="work").count() >= count:
-            return
-        pause.wait(0.1)
-    raise TimeoutError(f"{count} workers did not start within a minute")
-
-
-def _end(supervisor: Supervisor, child: Any) -> None:
-    supervisor.children.remove(child)
-    child.process.terminate()
-    child.process.wait(30)
 
 
 def _load(supervisor: Supervisor, durable: Durable, rounds: int, *roles: str) -> tuple[float, float, float]:

@@ -23,11 +23,12 @@ PATIENCE = 180  # seconds
 
 
 class Durable:
-    """A tenant and the playbooks that are timed."""
+    """A tenant and the playbooks that are timed; ``operation``: of the connector ``fake``, what a step does."""
 
     name = "Sallyport"
 
-    def __init__(self) -> None:
+    def __init__(self, operation: str = "fake.read") -> None:
+        self._operation = operation
         self.tenant = create_tenant(slug=f"bench-{uuid4().hex[:8]}", name="Benchmark", now=database_now())
         self._sequences: dict[int, PlaybookVersion] = {}
         self._parallels: dict[int, PlaybookVersion] = {}
@@ -53,14 +54,19 @@ class Durable:
     def _sequence(self, steps: int) -> PlaybookVersion:
         names = [f"step-{number}" for number in range(steps)]
         pairs = zip(names, [*names[1:], "end"], strict=True)
-        return store(self.tenant, [_fake(name, on_success=following) for name, following in pairs], first=names[0])
+        return store(self.tenant, [self._fake(name, on_success=following) for name, following in pairs], first=names[0])
 
     def _parallel(self, branches: int) -> PlaybookVersion:
         firsts = tuple(f"branch-{number}" for number in range(branches))
         fork = Step(id="fork", type=StepType.PARALLEL, next_steps=firsts, on_completion="end")
-        steps = [_fake(name, on_success=f"end-{name}") for name in firsts]
+        steps = [self._fake(name, on_success=f"end-{name}") for name in firsts]
         ends = [Step(id=f"end-{name}", type=StepType.END) for name in firsts]
         return store(self.tenant, [fork, *steps, *ends], first="fork")
+
+    def _fake(self, name: str, *, on_success: str) -> Step:
+        reference = f"act-{self._operation.replace('.', '-')}"
+        operation = Operation(name=self._operation, reference=reference, parameters={"output": {"seen": name}})
+        return Step(id=name, type=StepType.ACTION, operation=operation, on_success=on_success)
 
 
 def store(tenant: Tenant, steps: list[Step], *, first: str) -> PlaybookVersion:
@@ -83,11 +89,6 @@ def store(tenant: Tenant, steps: list[Step], *, first: str) -> PlaybookVersion:
         actor=SYSTEM,
         now=database_now(),
     )
-
-
-def _fake(name: str, *, on_success: str) -> Step:
-    operation = Operation(name="fake.read", reference="act-fake-read", parameters={"output": {"seen": name}})
-    return Step(id=name, type=StepType.ACTION, operation=operation, on_success=on_success)
 
 
 def _wait(executions: Sequence[UUID]) -> None:

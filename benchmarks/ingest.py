@@ -53,7 +53,7 @@ def _reported(rows: int) -> float:
     tenant = _tenant()
     keys = [f"k{number:06}" for number in range(rows // 2)] * 2
     random.Random(7).shuffle(keys)
-    lists = [[_finding(key) for key in keys[start : start + LIST]] for start in range(0, rows, LIST)]
+    lists = [[finding(key) for key in keys[start : start + LIST]] for start in range(0, rows, LIST)]
     made = 0
 
     def report(findings: Sequence[Finding]) -> None:
@@ -90,7 +90,7 @@ def _tenant() -> Tenant:
     return create_tenant(slug=slug, name=slug, now=timezone.now())
 
 
-def _finding(key: str) -> Finding:
+def finding(key: str) -> Finding:
     details = {"overage": 50, "overage_pct": 50.0, "context": {"of": key}}
     return Finding("budget", key, "sev3", f"{key} is overrun", details, ("rerun_eval",), {"agent": "bench"})
 

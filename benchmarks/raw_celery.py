@@ -12,9 +12,10 @@ from redis import Redis
 from config import processes
 from config.addresses import broker
 from config.home import ROOT
-from config.supervisor import Service
+from config.supervisor import Service, Supervisor
 
 PREFIX = "bench:"
+ROLE = "baseline"
 PROCESSES = 2
 PATIENCE = 120  # seconds
 
@@ -59,7 +60,13 @@ def worker() -> Service:
         *("-n", "raw@%h", "-Q", "raw"),
     )
     environ = {**processes.child_environ(port=1, demo=None), "RAW_BROKER_URL": address}
-    return Service(name="raw", role="baseline", command=command, environ=environ, popen={"cwd": ROOT})
+    return Service(name="raw", role=ROLE, command=command, environ=environ, popen={"cwd": ROOT})
+
+
+def start(supervisor: Supervisor) -> None:
+    """Start the baseline's worker, where it does not run yet."""
+    if not any(child.service.role == ROLE for child in supervisor.children):
+        supervisor.start(worker())
 
 
 class RawCelery:

@@ -82,7 +82,10 @@ class Caller:
 
 
 def start_web(supervisor: Supervisor) -> int:
-    """Start the web server as `up` does, with the empty view beside its paths; return its port."""
+    """Start the web server as `up` does, with the empty view beside its paths, unless it runs; return its port."""
+    for child in supervisor.children:
+        if child.service.role == "web" and child.service.port is not None:
+            return child.service.port
     web = _web()
     supervisor.start(web)
     supervisor.wait_ready(web)

@@ -12,7 +12,9 @@ from typing import Any
 @dataclass(frozen=True)
 class Figure:
     """``ours`` and ``baseline``: one value a round, measured in turn. The bar is on the median of their ratios:
-    ``most`` or ``least``; without one the figure is only told.
+    ``most`` or ``least``; without one the figure is only told, beside its ``aim`` where it has one (at least so much).
+
+    ``missing``: why it was not measured; then there are no values.
     """
 
     id: str
@@ -21,6 +23,8 @@ class Figure:
     baseline: Sequence[float]
     most: float | None = None
     least: float | None = None
+    aim: float | None = None
+    missing: str = ""
 
     @property
     def ratios(self) -> list[float]:
@@ -32,21 +36,30 @@ class Figure:
 
     @property
     def holds(self) -> bool | None:
+        if self.missing:
+            return None
         if self.most is not None:
             return self.ratio <= self.most
         return None if self.least is None else self.ratio >= self.least
 
     @property
     def bar(self) -> str:
-        return f"<= {self.most:g}" if self.most is not None else "" if self.least is None else f">= {self.least:g}"
+        if self.most is not None:
+            return f"<= {self.most:g}"
+        if self.least is not None:
+            return f">= {self.least:g}"
+        return "" if self.aim is None else f"aim >= {self.aim:g}"
 
     def as_json(self) -> dict[str, Any]:
+        if self.missing:
+            return {"not_measured": self.missing}
         return {
             "value": rounded(statistics.median(self.ours)),
             "baseline": rounded(statistics.median(self.baseline)),
             "ratio": rounded(self.ratio),
             "ratios": [rounded(ratio) for ratio in self.ratios],
             "bar": self.most if self.most is not None else self.least,
+            "aim": self.aim,
             "holds": self.holds,
         }
 
@@ -55,6 +68,9 @@ def table(figures: Sequence[Figure]) -> str:
     """Return a table in Markdown: medians, and the least and the greatest of the rounds."""
     lines = ["| | measured | Sallyport | baseline | ratio | bar | holds |", "|---|---|---|---|---|---|---|"]
     for figure in figures:
+        if figure.missing:
+            lines.append(f"| {figure.id} | {figure.name} | not measured: {figure.missing} | | | {figure.bar} | |")
+            continue
         holds = {True: "yes", False: "**no**", None: ""}[figure.holds]
         cells = (
             figure.id,

@@ -27,10 +27,12 @@ def web(*, port: int, environ: Mapping[str, str]) -> Service:
     return Service(name="web", role="web", command=command, environ=environ, popen={"cwd": ROOT}, port=port)
 
 
-def workers(*, count: int, threads: int, environ: Mapping[str, str]) -> list[Service]:
+def workers(*, count: int, threads: int, environ: Mapping[str, str], pool: str = "threads") -> list[Service]:
+    """``pool``: of Celery; ``threads`` is how many steps a process runs at once, whatever runs them."""
+
     def command(name: str) -> tuple[str, ...]:
         return (
-            *(sys.executable, "-m", "celery", "-A", "config", "worker", "--pool=threads", "-c", str(threads)),
+            *(sys.executable, "-m", "celery", "-A", "config", "worker", f"--pool={pool}", "-c", str(threads)),
             *("--without-gossip", "--without-mingle", "-l", "INFO", "-n", f"{name}-{kept_name()}@%h"),
         )
 

@@ -2,6 +2,9 @@
 
 What has not begun its call is handed back at once. Calls that are out may end and are recorded. When the grace is over,
 calls without an intent (reads) are cut and handed back; what is still out then is left to its lease.
+
+With ``--pool=prefork`` the parent is told, and its children hold the leases: they share a pipe whose other end the
+parent closes when it begins to drain, or when it is gone.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ log = logging.getLogger(__name__)
 HANDING_BACK = 2.0
 
 _has_begun = threading.Event()
+#: of the pipe of a worker process and its children: what they read, and what it alone holds open
+_pipe: tuple[int, int] | None = None
 
 
 def has_begun() -> bool:
@@ -37,8 +42,33 @@ def begin() -> None:
     if _has_begun.is_set():
         return
     _has_begun.set()
+    if _pipe is not None:
+        os.close(_pipe[1])
     grace = settings.SALLYPORT_DRAIN_GRACE.total_seconds()
     threading.Thread(target=_end, args=(grace,), name="drain", daemon=True).start()
+
+
+def expect_children() -> None:
+    """Called once in a worker process before its pool is there."""
+    global _pipe
+    _pipe = os.pipe()
+
+
+def follow_parent() -> None:
+    """Called in a process that the pool has forked: drain when the parent does. One forked later claims nothing."""
+    global _pipe
+    if _pipe is None or _has_begun.is_set():
+        return
+    reading, held_open = _pipe
+    _pipe = None
+    os.close(held_open)
+    threading.Thread(target=_follow, args=(reading,), name="parent", daemon=True).start()
+
+
+def _follow(pipe: int) -> None:
+    os.read(pipe, 1)  # nothing is ever written
+    os.close(pipe)
+    begin()
 
 
 def _end(grace: float) -> None:

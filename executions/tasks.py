@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import connection
 
@@ -31,6 +31,24 @@ from executions.services.recording import record_outcome
 log = logging.getLogger(__name__)
 
 STEPS_A_SLICE = 50
+
+_loaded_by = os.getpid()
+#: the process that beats and is told to end, where it is not this one: the parent of a forked pool
+_parent: int | None = None
+
+
+@worker_init.connect
+def _expect_children(**_: object) -> None:
+    draining.expect_children()
+
+
+@worker_process_init.connect
+def _follow_parent(**_: object) -> None:
+    """In a child of ``--pool=prefork``; ``--pool=solo`` says so too, in the one process that it has."""
+    global _parent
+    if os.getpid() != _loaded_by:
+        _parent = os.getppid()
+        draining.follow_parent()
 
 
 @worker_ready.connect
@@ -51,7 +69,8 @@ def _drain(**_: object) -> None:
 
 
 def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_native_id()}"
+    """Begins like the name of the process that beats for this thread."""
+    return f"{socket.gethostname()}:{_parent or os.getpid()}:{threading.get_native_id()}"
 
 
 @shared_task(name="executions.run_step", acks_late=True, ignore_result=True)

@@ -42,6 +42,6 @@ def test_the_page_of_the_project_has_a_place_for_each_result() -> None:
     page = (ROOT / "docs/performance.md").read_text()
     places = re.findall(r"<!-- figures: (\S+) -->", page)
 
-    wanted = {"steps", "reads", "peers", "cost-estimate", *(f"cost-{part}" for part in PARTS)}
+    wanted = {"steps", "incidents", "streams", "reads", "peers", "cost-estimate", *(f"cost-{part}" for part in PARTS)}
     assert set(places) == wanted
     assert re.findall(r"<!-- end of (\S+) -->", page) == places

@@ -56,7 +56,7 @@ def database_url() -> str:
 
 
 @contextmanager
-def fleet(*, workers: int = 2, lease: str = LEASE, **more: str) -> Iterator[Fleet]:
+def fleet(*, workers: int = 2, lease: str = LEASE, pool: str = "threads", **more: str) -> Iterator[Fleet]:
     """Start workers and a sweep and keep them alive until the block ends; ``more``: variables of their environment."""
     with tempfile.TemporaryDirectory(prefix="sallyport-fleet-") as directory:
         supervisor = Supervisor(Path(directory), lambda _: None)
@@ -76,7 +76,8 @@ def fleet(*, workers: int = 2, lease: str = LEASE, **more: str) -> Iterator[Flee
         watching = threading.Thread(target=supervisor.watch, daemon=True)
         try:
             supervisor.start(
-                processes.sweep(environ=environ), *processes.workers(count=workers, threads=4, environ=environ)
+                processes.sweep(environ=environ),
+                *processes.workers(count=workers, threads=4, environ=environ, pool=pool),
             )
             watching.start()
             started = Fleet(supervisor)

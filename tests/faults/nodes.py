@@ -45,6 +45,7 @@ class Shape:
 
     nodes: int = 3
     threads: int = 4
+    pool: str = "threads"
     sweeps: int = 1
     apis: int = 0
     lease: float = 5.0
@@ -315,9 +316,8 @@ class Stack:
         )  # fmt: skip
 
     def _worker(self, number: int) -> Service:
-        [service] = processes.workers(
-            count=1, threads=self.shape.threads, environ=self.environ(self.roles.get(number, "worker"))
-        )
+        environ = self.environ(self.roles.get(number, "worker"))
+        [service] = processes.workers(count=1, threads=self.shape.threads, environ=environ, pool=self.shape.pool)
         words = [
             self.shape.celery_app if before == "-A" else word
             for before, word in zip(("", *service.command), service.command, strict=False)

@@ -96,11 +96,14 @@ def _carry_out(name: str, store: Store, given: argparse.Namespace, position: str
         print(f"    {violation}", file=sys.stderr)
 
 
-def carry_out(name: str, *, runs: int, seed: int, lease: float, keep: Path) -> dict[str, Any]:
-    """Carry one scenario out in a process of its own and return its result; on Ctrl-C all that it started is ended."""
+def carry_out(name: str, *, runs: int, seed: int, lease: float, keep: Path, more: Sequence[str] = ()) -> dict[str, Any]:
+    """Carry one scenario out in a process of its own and return its result; on Ctrl-C all that it started is ended.
+
+    ``more``: words for that process (``one.py``).
+    """
     environ = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
     command = [sys.executable, "-m", "tests.faults.one", name, "--runs", str(runs), "--seed", str(seed),
-               "--lease", str(lease), "--keep", str(keep)]  # fmt: skip
+               "--lease", str(lease), "--keep", str(keep), *more]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, env=environ, start_new_session=True)
     try:
         process.wait(max(LONGEST_AT_LEAST, runs * LONGEST_AN_EXECUTION))

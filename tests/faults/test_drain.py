@@ -50,11 +50,12 @@ def end_workers(processes: Fleet) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_read_that_outlasts_the_grace_is_handed_back_and_made_by_another_worker(
-    start: Start, effects: Server
+    start: Start, effects: Server, pool: str
 ) -> None:
     effects.answers.extend((Reply(manner="silent"), json_reply({})))
-    with fleet(workers=1, lease=LONG, SALLYPORT_DRAIN_GRACE="2") as processes:
+    with fleet(workers=1, lease=LONG, pool=pool, SALLYPORT_DRAIN_GRACE="2") as processes:
         execution = start(reading())
         wait_for(effects, 1)
         assert end_workers(processes) == [0]

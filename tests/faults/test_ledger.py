@@ -140,10 +140,12 @@ def test_a_proxy_lets_through_falls_silent_and_refuses(ledger: Ledger) -> None:
     [
         ("worker", ["UPDATE s SET fence = s.fence + 1"], "claim"),
         ("worker", ["UPDATE s SET tries = tries + 1", "UPDATE s SET fence = s.fence + 1"], "record"),
+        ("worker", ["UPDATE s SET tries = s.tries + 1 UPDATE n SET fence = n.fence + 1"], "record"),
+        ("worker", ["UPDATE n SET fence = n.fence + 1"], "claim"),
         ("worker", ["UPDATE s SET intent_fence = s.fence"], "intent"),
         ("worker", ["SELECT 1"], ""),
         ("sweep", ["UPDATE executions_execution SET status"], "sweep"),
-        ("driver", ['INSERT INTO "executions_execution"', "UPDATE executions_execution"], "start"),
+        ("driver", ["INSERT INTO executions_execution (id", "UPDATE executions_execution"], "start"),
         ("driver", ['UPDATE "manual_manualrequest"', "UPDATE executions_execution"], "answer"),
         ("driver", ["UPDATE executions_execution"], "cancel"),
         ("driver", ['INSERT INTO "playbooks_playbook"'], ""),

@@ -18,17 +18,26 @@ from tests.faults.scenarios import NOT_BUILT, SCENARIOS
 RUNS, LEASE = 20, 2.0
 #: half a minute each; `make faults` has them all
 SMALL = ("F01", *(("F05", "F11", "F26") if os.environ.get("SALLYPORT_FAULTS") == "all" else ()))
+#: how workers run steps: on threads or in processes, carrying on or with a nudge for every step
+MODES = {
+    "threads": (),
+    "threads, no carrying on": ("--slice", "0"),
+    "prefork": ("--pool", "prefork"),
+    "prefork, no carrying on": ("--pool", "prefork", "--slice", "0"),
+}
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", SMALL)
-def test_a_small_load_survives(name: str, tmp_path: Path) -> None:
-    result = carry_out(name, runs=RUNS, seed=1, lease=LEASE, keep=tmp_path)
+def test_a_small_load_survives(name: str, mode: str, tmp_path: Path) -> None:
+    runs = RUNS if mode == "threads" else RUNS // 2
+    result = carry_out(name, runs=runs, seed=1, lease=LEASE, keep=tmp_path, more=MODES[mode])
 
     assert result["violations"] == [], result["reason"]
     assert result["verdict"] == "proven", result["reason"]
-    assert result["faults"] >= result["minimum"] == minimum_of(SCENARIOS[name], RUNS)
-    assert result["executions"] >= RUNS
+    assert result["faults"] >= result["minimum"] == minimum_of(SCENARIOS[name], runs)
+    assert result["executions"] >= runs
     assert (tmp_path / "ledger.jsonl").stat().st_size > 0
 
 
